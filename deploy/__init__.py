@@ -1,0 +1,1 @@
+"""How Salingjaga runs: on one machine (`embedded`), from the command line (`cli`), and its configuration."""

@@ -1,0 +1,1 @@
+"""The services. Each imports `shared` and never another service."""
