@@ -1,0 +1,248 @@
+"""A consumer that loses nothing: reads a stream in batches, claims what dead consumers left, settles atomically.
+
+It closes, once for all services, what a plain stream subscriber leaves open: groups start at the beginning of their
+stream; a group or a Redis that vanished comes back without a restart; one bad message in a batch goes to quarantine
+alone; messages of a killed process are taken over; when everything fails the service stops instead of pouring the whole
+stream into quarantine.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+from faststream import AckPolicy
+from faststream.redis import RedisBroker, StreamSub
+from faststream.redis.message import FAKE_CONSUMER
+from faststream.redis.message import RedisBatchStreamMessage as BatchMessage
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from shared.bus.errors import DependencyAwayError, ServiceBrokenError, UnprocessableError
+from shared.bus.healing import AWAY, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, until_redis_answers
+from shared.bus.message import Message
+from shared.bus.outbox import Outbox
+from shared.bus.streams import Stream
+from shared.bus.trim import trim
+from shared.observability import metrics
+
+log = structlog.get_logger()
+
+Handle = Callable[[Sequence[Message], Outbox], Awaitable[None]]
+"""Handles a batch: puts its effects into the outbox. May raise `UnprocessableError` (this message is bad) or
+`DependencyAwayError` (try again later); anything else counts as a bad message, found by handling them one by one."""
+
+READ_BLOCK_MS = 1_000
+IDLE_CONSUMER_SECONDS = 3_600
+
+
+def consumer_name() -> str:
+    """A name no other running process has."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+class StreamConsumer:
+    """Member of one consumer group of one stream.
+
+    Args:
+        broker: FastStream's broker; it reads, this class does the rest.
+        redis: connection for acknowledging, handing on and claiming.
+        stream, group: what is read and in whose name.
+        handle: handles a batch, see `Handle`.
+        batch_size: most messages in one batch.
+        linger_seconds: how long a batch that is not full waits for more, for targets that prefer few large writes.
+        claim_idle_seconds: after how long an unacknowledged message is taken over from its consumer.
+        max_deliveries: how often a message may be taken over before it goes to quarantine unhandled.
+        quarantine_limit: consecutive failures after which the service stops.
+        stop: called with the reason when the service must stop.
+    """
+
+    def __init__(
+        self,
+        broker: RedisBroker,
+        redis: Redis,
+        stream: Stream,
+        group: str,
+        handle: Handle,
+        *,
+        batch_size: int,
+        claim_idle_seconds: float,
+        max_deliveries: int,
+        quarantine_limit: int,
+        stop: Callable[[str], None],
+        linger_seconds: float = 0.0,
+    ) -> None:
+        self.stream = stream
+        self.group = group
+        self._handle = handle
+        self._redis = redis
+        self._batch_size = batch_size
+        self._linger_seconds = linger_seconds
+        self._claim_idle_seconds = claim_idle_seconds
+        self._max_deliveries = max_deliveries
+        self._quarantine_limit = quarantine_limit
+        self._stop = stop
+        self._name = consumer_name()
+        self._one_batch_at_a_time = asyncio.Lock()
+        self._failures_in_a_row = 0
+        subscriber = broker.subscriber(
+            stream=StreamSub(
+                stream.name,
+                group=group,
+                consumer=self._name,
+                batch=True,
+                max_records=batch_size,
+                polling_interval=READ_BLOCK_MS,
+            ),
+            ack_policy=AckPolicy.MANUAL,
+            parser=_wrap_unparsed,
+            decoder=_read_entries,
+            title=f"{stream.name}:{group}",
+        )
+        subscriber(self._on_read)
+
+    async def look_after(self) -> None:
+        """Claim what dead consumers left, trim what all have read, count what waits; until cancelled."""
+        while True:
+            try:
+                await self._claim_abandoned()
+                await self._forget_dead_consumers()
+                await trim(self._redis, self.stream)
+                metrics.backlog.labels(self.stream.name).set(await self._redis.xlen(self.stream.name))
+            except AWAY as error:
+                log.debug("chores_postponed", stream=self.stream.name, error=str(error))
+            except ResponseError as error:
+                if "NOGROUP" not in str(error) and "no such key" not in str(error):
+                    log.warning("chores_failed", stream=self.stream.name, error=str(error))
+            await asyncio.sleep(self._claim_idle_seconds / 3)
+
+    # Reading
+
+    async def _on_read(self, batch: list[Message]) -> None:
+        if self._linger_seconds and len(batch) < self._batch_size:
+            batch += await self._read_more(self._batch_size - len(batch))
+        await self._process(batch)
+
+    async def _read_more(self, count: int) -> list[Message]:
+        await asyncio.sleep(self._linger_seconds)
+        try:
+            answer: Any = await self._redis.xreadgroup(self.group, self._name, {self.stream.name: ">"}, count=count)
+        except RedisError:
+            return []  # what was read already is handled; the next read meets the same fault and heals it
+        return [Message(id_, fields) for _, entries in answer for id_, fields in entries]
+
+    # Handling
+
+    async def _process(self, batch: list[Message]) -> None:
+        async with self._one_batch_at_a_time:
+            started = time.perf_counter()
+            outbox = await self._handled(batch)
+            await self._settle(batch, outbox)
+            metrics.batch_seconds.labels(self.stream.name, self.group).observe(time.perf_counter() - started)
+            metrics.messages.labels(self.stream.name, self.group).inc(len(batch))
+
+    async def _handled(self, batch: list[Message]) -> Outbox:
+        outbox = Outbox()
+        try:
+            await self._until_dependencies_answer(batch, outbox)
+        except UnprocessableError as error:
+            if len(batch) == 1:
+                return self._put_aside(batch[0], str(error))
+        except Exception as error:
+            if len(batch) == 1:
+                log.exception("message_failed", stream=self.stream.name, group=self.group, id=batch[0].id.decode())
+                return self._put_aside(batch[0], f"{type(error).__name__}: {error}")
+        else:
+            self._failures_in_a_row = 0
+            return outbox
+        together = Outbox()
+        for message in batch:
+            together.merge([await self._handled([message])])
+        return together
+
+    async def _until_dependencies_answer(self, batch: list[Message], outbox: Outbox) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._handle(batch, outbox)
+            except DependencyAwayError as error:
+                log.warning("dependency_away", group=self.group, error=str(error), retry_in_seconds=round(pause, 1))
+            outbox.clear()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _put_aside(self, message: Message, error: str, attempts: int = 1) -> Outbox:
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row > self._quarantine_limit:
+            reason = f"{self._failures_in_a_row} messages in a row failed in {self.group}; the last: {error}"
+            log.critical("service_broken", stream=self.stream.name, group=self.group, error=reason)
+            self._stop(reason)
+            raise ServiceBrokenError(reason)
+        log.error("message_quarantined", stream=self.stream.name, group=self.group, id=message.id.decode(), error=error)
+        metrics.quarantined.labels(self.stream.name, self.group).inc()
+        outbox = Outbox()
+        outbox.quarantine(message, stream=self.stream, group=self.group, error=error, attempts=attempts)
+        return outbox
+
+    async def _settle(self, batch: list[Message], outbox: Outbox) -> None:
+        async def write() -> None:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                outbox.write(pipe)
+                pipe.xack(self.stream.name, self.group, *(message.id for message in batch))
+                await pipe.execute()
+
+        await until_redis_answers(write)
+
+    # What dead consumers left
+
+    async def _claim_abandoned(self) -> None:
+        idle_ms = int(self._claim_idle_seconds * 1000)
+        cursor: Any = "0-0"
+        while True:
+            answer: Any = await self._redis.xautoclaim(
+                self.stream.name, self.group, self._name, idle_ms, start_id=cursor, count=self._batch_size
+            )
+            cursor, entries, *_ = answer
+            claimed = [Message(id_, fields) for id_, fields in entries if fields]
+            if claimed:
+                log.info("messages_claimed", stream=self.stream.name, group=self.group, count=len(claimed))
+                metrics.claimed.labels(self.stream.name, self.group).inc(len(claimed))
+                await self._process_claimed(claimed)
+            if cursor in (b"0-0", "0-0"):
+                return
+
+    async def _process_claimed(self, claimed: list[Message]) -> None:
+        deliveries = await self._redis.xpending_range(
+            self.stream.name, self.group, claimed[0].id, claimed[-1].id, len(claimed), consumername=self._name
+        )
+        times = {entry["message_id"]: int(entry["times_delivered"]) for entry in deliveries}
+        deadly = [message for message in claimed if times.get(message.id, 0) > self._max_deliveries]
+        healthy = [message for message in claimed if times.get(message.id, 0) <= self._max_deliveries]
+        for message in deadly:
+            reason = f"handed out {times[message.id]} times and never finished: it may be what ends its consumers"
+            await self._settle([message], self._put_aside(message, reason, attempts=times[message.id]))
+        # One by one when they have failed before, so that a message that kills its process takes no neighbour along.
+        for group in [[m] for m in healthy if times.get(m.id, 0) > 2] + [
+            [m for m in healthy if times.get(m.id, 0) <= 2]
+        ]:
+            if group:
+                await self._process(group)
+
+    async def _forget_dead_consumers(self) -> None:
+        for consumer in await self._redis.xinfo_consumers(self.stream.name, self.group):
+            idle = consumer["pending"] == 0 and consumer["idle"] > IDLE_CONSUMER_SECONDS * 1000
+            if idle and consumer["name"].decode() != self._name:
+                await self._redis.xgroup_delconsumer(self.stream.name, self.group, consumer["name"])
+
+
+async def _wrap_unparsed(raw: Any) -> BatchMessage:
+    # FastStream would parse and copy every entry; here the handlers read the raw fields themselves.
+    return BatchMessage(raw_message=raw, body=b"", consumer=FAKE_CONSUMER, group=None)
+
+
+async def _read_entries(message: BatchMessage) -> list[Message]:
+    raw = message.raw_message
+    return [Message(id_, fields) for id_, fields in zip(raw["message_ids"], raw["data"], strict=True)]

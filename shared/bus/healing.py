@@ -1,0 +1,72 @@
+"""Waiting for Redis, and bringing reads back to life when Redis or a consumer group had gone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, ResponseError, TimeoutError
+
+from shared.bus.streams import ensure_all_groups
+
+log = structlog.get_logger()
+
+AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError)
+"""Redis cannot be reached, is loading its data, or has just lost its rank as master: it will pass."""
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 3.0
+
+_PASSING_REFUSALS = ("NOGROUP", "OOM", "MISCONF", "MASTERDOWN", "NOREPLICAS")
+
+
+async def until_redis_answers(act: Callable[[], Awaitable[Any]]) -> None:
+    """Run `act` until Redis lets it through, however long that takes; other errors pass to the caller."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            await act()
+        except AWAY as error:
+            log.warning("redis_away", error=str(error), retry_in_seconds=round(pause, 1))
+        except ResponseError as error:
+            # MULTI may have been carried out in part when only the group was missing; ids are deterministic, so writing
+            # twice changes no count, while giving up would lose the batch.
+            if not str(error).startswith(_PASSING_REFUSALS) and "NOGROUP" not in str(error):
+                raise
+            log.warning("redis_refuses", error=str(error), retry_in_seconds=round(pause, 1))
+        else:
+            return
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def heal_reads(reader: Any, redis: Redis) -> None:
+    """Let the broker's own connection survive what would end or stall its subscribers.
+
+    FastStream asks the application to exit when a consumer group has vanished, and pauses five seconds, with a
+    traceback, whenever Redis is away. Here both are healed before FastStream sees them: the group is created again at
+    its stream's beginning, and the read is tried again shortly.
+    """
+    read = reader.xreadgroup
+    pause = FIRST_PAUSE_SECONDS
+
+    async def read_or_heal(*args: Any, **kwargs: Any) -> Any:
+        nonlocal pause
+        try:
+            answer = await read(*args, **kwargs)
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            log.warning("consumer_group_vanished", cure="created again")
+            await until_redis_answers(lambda: ensure_all_groups(redis))
+            return []
+        except AWAY as error:
+            log.warning("redis_away", error=str(error), retry_in_seconds=round(pause, 1))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            return []
+        pause = FIRST_PAUSE_SECONDS
+        return answer or []
+
+    reader.xreadgroup = read_or_heal

@@ -1,0 +1,52 @@
+"""Receipts: how far a submission has come, and whether the same one came before.
+
+A receipt is short enough for a citizen to copy by hand: `SJ-` and sixteen letters and digits in groups of four, the
+last of them a check character. It follows from the report's id, so the same report always has the same receipt.
+"""
+
+from uuid import UUID
+
+from shared.contracts import ReceiptStage
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U to be misread
+_MISREAD = str.maketrans("ILO", "110")
+
+
+def receipt_of(report_id: UUID) -> str:
+    """The receipt of a report, `SJ-XXXX-XXXX-XXXX-XXXC`: 75 bits of the id and a check character."""
+    bits = report_id.int >> 53
+    symbols = [_ALPHABET[(bits >> shift) & 31] for shift in range(70, -1, -5)]
+    text = "".join(symbols)
+    text += _check_character(text)
+    return f"SJ-{text[:4]}-{text[4:8]}-{text[8:12]}-{text[12:]}"
+
+
+def parse_receipt(text: str) -> str | None:
+    """The receipt in its proper form, however it was typed (case, spaces, O for 0); `None` when it cannot be one."""
+    symbols = text.upper().removeprefix("SJ").replace("-", "").replace(" ", "").translate(_MISREAD)
+    if len(symbols) != 16 or any(symbol not in _ALPHABET for symbol in symbols):
+        return None
+    if _check_character(symbols[:15]) != symbols[15]:
+        return None
+    return f"SJ-{symbols[:4]}-{symbols[4:8]}-{symbols[8:12]}-{symbols[12:]}"
+
+
+def _check_character(symbols: str) -> str:
+    # Weights 1, 3, 5... are coprime to 32, so every single wrong character and most swaps of neighbours show.
+    total = sum((2 * place + 1) * _ALPHABET.index(symbol) for place, symbol in enumerate(symbols))
+    return _ALPHABET[total % 32]
+
+
+def receipt_key(receipt: str) -> str:
+    """The Redis key that holds a receipt's stage and the hash of its content."""
+    return f"salingjaga:receipt:{receipt}"
+
+
+def receipt_value(stage: ReceiptStage, content_hash: str) -> str:
+    """What stands under `receipt_key`."""
+    return f"{stage.value}:{content_hash}"
+
+
+def read_receipt_value(value: bytes) -> ReceiptStage:
+    """The stage of a stored receipt."""
+    return ReceiptStage(value.split(b":", 1)[0].decode())

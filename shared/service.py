@@ -1,0 +1,213 @@
+"""The frame every service stands in: a broker and its consumers, background work, health pages, a clean stop.
+
+A service process serves HTTP from its first moment, also while Redis is still away: it is alive (`/healthz`), not yet
+ready (`/readyz`), and starts reading as soon as Redis answers.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import structlog
+import uvicorn
+from faststream import FastStream
+from faststream.redis import RedisBroker
+from faststream.specification import AsyncAPI
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from shared.bus.consumer import Handle, StreamConsumer
+from shared.bus.errors import DependencyAwayError
+from shared.bus.healing import heal_reads, until_redis_answers
+from shared.bus.streams import Stream, ensure_all_groups
+from shared.http import Receive, Scope, Send, respond
+from shared.settings import Settings
+
+log = structlog.get_logger()
+
+Route = Callable[[Scope, Receive, Send], Awaitable[None]]
+Check = Callable[[], Awaitable[None]]
+
+SOCKET_TIMEOUT_SECONDS = 10
+"""Longer than any blocking read; a Redis that is frozen, not gone, is noticed by it."""
+GRACE_SECONDS = 5
+
+
+class Service:
+    """One service process.
+
+    Args:
+        name: how the service is called in logs and documents.
+        settings: addresses and limits.
+        version: shown in the documents of the interfaces.
+    """
+
+    def __init__(self, name: str, settings: Settings, *, version: str = "1") -> None:
+        self.name = name
+        self.settings = settings
+        self.broker = RedisBroker(
+            settings.redis_url.get_secret_value(),
+            logger=logging.getLogger("faststream"),
+            apply_types=False,
+            graceful_timeout=GRACE_SECONDS,
+            socket_timeout=SOCKET_TIMEOUT_SECONDS,
+            socket_connect_timeout=5,
+            health_check_interval=30,
+        )
+        self.redis: Redis = Redis.from_url(
+            settings.redis_url.get_secret_value(),
+            socket_timeout=SOCKET_TIMEOUT_SECONDS,
+            socket_connect_timeout=5,
+            health_check_interval=30,
+        )
+        self._document = FastStream(self.broker, specification=AsyncAPI(title=f"Salingjaga {name}", version=version))
+        self._consumers: list[StreamConsumer] = []
+        self._background: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._checks: list[Check] = []
+        self._fallback: Route | None = None
+        self._server: uvicorn.Server | None = None
+        self._reading = False
+        self.broken = ""
+
+    def consume(
+        self, stream: Stream, group: str, handle: Handle, *, batch_size: int, linger_seconds: float = 0.0
+    ) -> None:
+        """Read `stream` in the name of `group` and give every batch to `handle`."""
+        consumer = StreamConsumer(
+            self.broker,
+            self.redis,
+            stream,
+            group,
+            handle,
+            batch_size=batch_size,
+            linger_seconds=linger_seconds,
+            claim_idle_seconds=self.settings.claim_idle_seconds,
+            max_deliveries=self.settings.max_deliveries,
+            quarantine_limit=self.settings.quarantine_limit,
+            stop=self.stop_broken,
+        )
+        self._consumers.append(consumer)
+
+    def publishes(self, stream: Stream, schema: type[BaseModel]) -> None:
+        """Say in the AsyncAPI document what this service sends to `stream`."""
+        self.broker.publisher(stream=stream.name, schema=schema, title=f"{stream.name}:{schema.__name__}")
+
+    def run_in_background(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `work` while the service lives; it is started when Redis answers and cancelled at the stop."""
+        self._background.append(work)
+
+    def ready_when(self, check: Check) -> None:
+        """`/readyz` answers 200 only while `check` raises nothing; it raises `DependencyAwayError` otherwise."""
+        self._checks.append(check)
+
+    def serve_rest(self, route: Route) -> None:
+        """Everything over HTTP that is not a health page goes to `route`."""
+        self._fallback = route
+
+    def stop_broken(self, reason: str) -> None:
+        """Stop because the service itself is at fault; the process ends with status 1."""
+        self.broken = reason
+        if self._server:
+            self._server.should_exit = True
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises `SystemExit(1)` when the service had to stop itself."""
+        config = uvicorn.Config(
+            self,
+            host=self.settings.host,
+            port=self.settings.port,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            server_header=False,
+        )
+        self._server = uvicorn.Server(config)
+        self._server.run()
+        if self.broken:
+            raise SystemExit(1)
+
+    # ASGI
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: the life of the service, the health pages, and the rest."""
+        if scope["type"] == "lifespan":
+            return await self._live(receive, send)
+        if scope["type"] != "http":
+            return None
+        page = self._pages.get(scope["path"])
+        if page and scope["method"] in ("GET", "HEAD"):
+            return await page(self, send)
+        if self._fallback:
+            return await self._fallback(scope, receive, send)
+        return await respond(send, 404, b'{"title":"Not found","status":404}', b"application/problem+json")
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        work = asyncio.create_task(self._work(), name=f"{self.name} work")
+        await send({"type": "lifespan.startup.complete"})
+        log.info("service_started", service=self.name, host=self.settings.host, port=self.settings.port)
+        await receive()
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        log.info("service_stopped", service=self.name)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _work(self) -> None:
+        try:
+            await until_redis_answers(lambda: ensure_all_groups(self.redis))
+            heal_reads(await self.broker.connect(), self.redis)
+            await until_redis_answers(self.broker.start)
+            self._reading = True
+            async with asyncio.TaskGroup() as group:
+                for consumer in self._consumers:
+                    group.create_task(consumer.look_after())
+                for work in self._background:
+                    group.create_task(work())
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("service_failed", service=self.name)
+            self.stop_broken(str(error))
+        finally:
+            with contextlib.suppress(Exception):
+                await self.broker.stop()
+            await self.redis.aclose()
+
+    async def _healthz(self, send: Send) -> None:
+        await respond(send, 200, b'{"status":"alive"}')
+
+    async def _readyz(self, send: Send) -> None:
+        problems = []
+        try:
+            await asyncio.wait_for(self.redis.ping(), 2)
+        except (RedisError, OSError, TimeoutError) as error:
+            problems.append(f"Redis does not answer: {error}")
+        if not self._reading and not problems:
+            problems.append("still starting")
+        for check in self._checks:
+            try:
+                await asyncio.wait_for(check(), 2)
+            except (DependencyAwayError, TimeoutError) as error:
+                problems.append(str(error) or "a dependency does not answer in time")
+        body = json.dumps({"status": "not ready" if problems else "ready", "problems": problems}).encode()
+        await respond(send, 503 if problems else 200, body)
+
+    async def _metrics(self, send: Send) -> None:
+        await respond(send, 200, generate_latest(), CONTENT_TYPE_LATEST.encode())
+
+    async def _asyncapi(self, send: Send) -> None:
+        document = self._document.schema.to_specification().to_jsonable()
+        await respond(send, 200, json.dumps(document).encode())
+
+    _pages: dict[str, Callable[["Service", Send], Awaitable[None]]] = {  # noqa: RUF012
+        "/healthz": _healthz,
+        "/readyz": _readyz,
+        "/metrics": _metrics,
+        "/asyncapi.json": _asyncapi,
+    }

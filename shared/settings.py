@@ -1,0 +1,69 @@
+"""Addresses, secrets and limits, from the environment (`SALINGJAGA_*`). What people decide stands in YAML instead."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.config.errors import ConfigError
+
+PROJECT_CONFIG_DIR = Path(__file__).resolve().parents[1] / "deploy" / "config"
+
+
+class Settings(BaseSettings):
+    """Everything a service takes from its environment; each field is `SALINGJAGA_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="SALINGJAGA_", extra="ignore")
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    clickhouse_host: str = "127.0.0.1"
+    clickhouse_port: int = 8123
+    clickhouse_user: str = "default"
+    clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_database: str = Field("salingjaga", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+
+    config_dir: Path = PROJECT_CONFIG_DIR
+    host: str = "127.0.0.1"
+    port: int = 8080
+    log_format: str = Field("json", pattern="^(json|console)$")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    sender_key: SecretStr = SecretStr("")
+    """Key of the hash by which distinct senders are counted; without it reporters are not told apart."""
+
+    body_limit_bytes: int = Field(1 << 20, ge=1024)
+    """Largest single report; a batch may be eight times as large."""
+    backlog_high_water: int = Field(200_000, ge=1)
+    """Messages waiting in the longest stream above which ingest answers 503."""
+    receipt_days: int = Field(30, ge=1)
+    """How long a receipt and its duplicate check stay in Redis; after that ClickHouse answers for it."""
+
+    normalise_batch: int = Field(200, ge=1)
+    classify_batch: int = Field(200, ge=1)
+    archive_batch: int = Field(5_000, ge=1)
+    archive_linger_seconds: float = Field(0.3, ge=0)
+    alerts_batch: int = Field(500, ge=1)
+
+    claim_idle_seconds: float = Field(15.0, gt=0)
+    """A message that a consumer has held for so long without acknowledging is taken over by another."""
+    max_deliveries: int = Field(5, ge=2)
+    """Times a message may be taken over (its consumers died) before it goes to quarantine."""
+    quarantine_limit: int = Field(200, ge=1)
+    """Consecutive failures after which a service stops: not the messages are bad then, the service is."""
+
+    notification_file: Path | None = None
+    """Where notifications are written while no officer is configured (the embedded default)."""
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, read once. Raises `ConfigError` that names each bad variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"SALINGJAGA_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise ConfigError("The environment does not fit: " + "; ".join(lines)) from None
