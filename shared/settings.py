@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.config.errors import ConfigError
 
-PROJECT_CONFIG_DIR = Path(__file__).resolve().parents[1] / "deploy" / "config"
+DEPLOY_DIR = Path(__file__).resolve().parents[1] / "deploy"
 
 
 class Settings(BaseSettings):
@@ -23,7 +23,8 @@ class Settings(BaseSettings):
     clickhouse_password: SecretStr = SecretStr("")
     clickhouse_database: str = Field("salingjaga", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
 
-    config_dir: Path = PROJECT_CONFIG_DIR
+    config_dir: Path = DEPLOY_DIR / "config"
+    migrations_dir: Path = DEPLOY_DIR / "clickhouse" / "migrations"
     host: str = "127.0.0.1"
     port: int = 8080
     log_format: str = Field("json", pattern="^(json|console)$")

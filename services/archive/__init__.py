@@ -1,0 +1,1 @@
+"""Archive: writes assessments, alert events and deliveries into ClickHouse, in batches, exactly once in effect."""

@@ -4,7 +4,7 @@ It is collected while the batch is handled and written in one Redis transaction 
 between two streams a message counts once even when the process dies at any point.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -57,8 +57,7 @@ class Outbox:
         for key, value in self._receipts:
             pipe.set(key, value, xx=True, keepttl=True)
 
-    def merge(self, others: Iterable["Outbox"]) -> None:
-        """Take over what other outboxes have collected."""
-        for other in others:
-            self._entries.extend(other._entries)
-            self._receipts.extend(other._receipts)
+    def merge(self, other: "Outbox") -> None:
+        """Take over what another outbox has collected."""
+        self._entries.extend(other._entries)
+        self._receipts.extend(other._receipts)

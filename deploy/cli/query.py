@@ -1,0 +1,99 @@
+"""`salingjaga query`: SQL for analysts, read-only."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+import clickhouse_connect
+import typer
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from rich.table import Table
+
+from deploy.cli.console import fail, out, printable
+from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, Target, find_target
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="A query over the views reports, alerts, region_risk, ...")],
+    format_: Annotated[Format, typer.Option("--format", help="How rows are printed.")] = Format.TABLE,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+) -> None:
+    """Run SQL against ClickHouse, read-only."""
+    columns, rows = run_query(find_target(data_dir), sql)
+    if format_ is Format.JSON:
+        documents = [dict(zip(columns, row, strict=True)) for row in rows]
+        sys.stdout.write(json.dumps(documents, ensure_ascii=False, default=_plain) + "\n")
+    elif format_ is Format.CSV:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows([_harmless(value) for value in row] for row in rows)
+    else:
+        out.print(result_table(columns, rows))
+
+
+def run_query(target: Target, sql: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    """Column names and rows; leaves the program with one sentence when the query cannot be run."""
+    try:
+        client = clickhouse_connect.get_client(
+            host=target.clickhouse_host,
+            port=target.clickhouse_port,
+            username=target.analyst_user,
+            password=target.analyst_password,
+            database=target.database,
+            autogenerate_session_id=False,
+        )
+        result = client.query(sql)
+    except (ClickHouseError, OSError) as error:
+        fail(" ".join(str(error).split())[:800])
+    return result.column_names, result.result_rows
+
+
+def result_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """The rows as a table for a terminal; whatever stands in them is shown, never obeyed."""
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(printable(_shown(value)).replace("[", "\\[") for value in row))
+    return table
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, float):
+        return f"{value:.3g}" if value != int(value) else f"{value:.1f}"
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return list(value) if isinstance(value, tuple | set) else str(value)
+
+
+def _harmless(value: Any) -> Any:
+    # A spreadsheet runs a cell that begins like a formula; what citizens write must stay text.
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value

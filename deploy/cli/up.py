@@ -1,0 +1,94 @@
+"""`salingjaga up`: the whole system on this machine."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.panel import Panel
+
+from deploy.cli.console import err, out
+from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption
+from deploy.embedded.data_dir import DataDir, Runtime
+from deploy.embedded.notices import follow_notifications
+from deploy.embedded.system import EmbeddedSystem
+from shared.observability.logs import configure_logs
+
+
+def up(
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    port: Annotated[int, typer.Option(envvar="SALINGJAGA_PORT", help="Port of the webhook.", min=1, max=65535)] = 8080,
+    demo: Annotated[bool, typer.Option(help="Send the example reports and show what becomes of them.")] = False,
+) -> None:
+    """Run everything on this machine until Ctrl-C: Redis, ClickHouse and all services. Nothing to install."""
+    configure_logs(log_format="console", level="WARNING", service="up")
+    asyncio.run(_up(DataDir(data_dir), port, demo))
+
+
+async def _up(data: DataDir, port: int, demo: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    system = EmbeddedSystem(data, port=port)
+    begun = asyncio.create_task(_begin(system, demo))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([begun, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if begun.done():
+            begun.result()
+        await stopped
+        err.print("\nStopping: nothing more is taken in, what is under way arrives ...")
+    finally:
+        begun.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await begun
+        await system.stop()
+    err.print("Stopped. `salingjaga up` carries on from here.")
+
+
+async def _begin(system: EmbeddedSystem, demo: bool) -> None:
+    with err.status("Starting ...") as status:
+        runtime = await system.start(lambda what: status.update(f"Starting {what} ..."))
+    out.print(_welcome(system.data, runtime))
+    sys.stdout.flush()
+    following = asyncio.create_task(follow_notifications(system.data.notifications, out))
+    try:
+        if demo:
+            from deploy.cli.demo import show_demo
+
+            await show_demo(system.data)
+        await following
+    finally:
+        following.cancel()
+
+
+def _welcome(data: DataDir, runtime: Runtime) -> Panel:
+    credentials = data.credentials()
+    folder = _short(data.path)
+    option = "" if data.path == DEFAULT_DATA_DIR.resolve() else f" --data-dir {folder}"
+    lines = [
+        f"Webhook      {runtime.webhook_url}/v1/reports/lapangan   (documents: {runtime.webhook_url}/openapi.json)",
+        f"ClickHouse   http://127.0.0.1:{runtime.clickhouse_port}  database salingjaga, "
+        f"user {credentials.analyst_user}, password {credentials.analyst_password}",
+        f"Alerts       {_short(data.notifications)}",
+        f"Logs         {_short(data.logs)}",
+        "",
+        "In a second terminal:",
+        f"  salingjaga send{option} deploy/examples/reports.jsonl",
+        f'  salingjaga query{option} "SELECT region_name, kind, primary_class, count() FROM reports GROUP BY ALL"',
+        f"  salingjaga alerts list{option}",
+        '  salingjaga classify "Pak camat bagi-bagi amplop di Kec. Paringin, disuruh pilih nomor 1"',
+        "Ctrl-C stops.",
+    ]
+    return Panel("\n".join(lines), title="Salingjaga is running", expand=False, highlight=False)
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

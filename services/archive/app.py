@@ -1,0 +1,75 @@
+"""Wiring of the archive."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from services.archive.migrate import migrate, read_migrations
+from services.archive.writer import Writer
+from shared.bus.consumer import Handle
+from shared.bus.errors import DependencyAwayError
+from shared.bus.message import Message
+from shared.bus.outbox import Outbox
+from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS
+from shared.service import Service
+from shared.settings import Settings
+from shared.warehouse import Warehouse
+
+log = structlog.get_logger()
+
+RETRY_SECONDS = 1.0
+
+
+def build(settings: Settings) -> Service:
+    """The service. Raises `ConfigError` when the migrations cannot be read."""
+    service = Service("archive", settings)
+    warehouse = Warehouse(settings)
+    writer = Writer(warehouse)
+    migrations = read_migrations(settings.migrations_dir)
+    up_to_date = False
+
+    async def bring_up_to_date() -> None:
+        nonlocal up_to_date
+        if not up_to_date:
+            await migrate(settings, migrations)
+            up_to_date = True
+
+    async def prepare() -> None:
+        """Make the schema at the start, so that an analyst finds its tables before the first report."""
+        while True:
+            try:
+                return await bring_up_to_date()
+            except DependencyAwayError as error:
+                log.warning("dependency_away", error=str(error), retry_in_seconds=RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def writing(write: Handle) -> Handle:
+        async def write_into_schema(batch: Sequence[Message], outbox: Outbox) -> None:
+            nonlocal up_to_date
+            try:
+                await bring_up_to_date()
+                await write(batch, outbox)
+            except DependencyAwayError:
+                up_to_date = False  # a ClickHouse that comes back empty gets its schema again
+                raise
+
+        return write_into_schema
+
+    service.consume(
+        ASSESSMENTS,
+        "archive",
+        writing(writer.write_assessments),
+        batch_size=settings.archive_batch,
+        linger_seconds=settings.archive_linger_seconds,
+    )
+    service.consume(
+        ALERT_EVENTS,
+        "archive",
+        writing(writer.write_happenings),
+        batch_size=settings.archive_batch,
+        linger_seconds=settings.archive_linger_seconds,
+    )
+    service.run_in_background(prepare)
+    service.ready_when(warehouse.ping)
+    return service

@@ -1,0 +1,67 @@
+"""Writes batches: one insert for each table, acknowledged only when ClickHouse has it."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import Field, TypeAdapter, ValidationError
+
+from services.archive.rows import alert_event_row, delivery_row, report_row
+from shared.bus.errors import UnprocessableError
+from shared.bus.message import Message
+from shared.bus.outbox import Outbox
+from shared.contracts import AlertEvent, Assessment, Delivery, ReceiptStage
+from shared.observability import metrics
+from shared.warehouse import Warehouse
+
+_happening: TypeAdapter[AlertEvent | Delivery] = TypeAdapter(
+    Annotated[AlertEvent | Delivery, Field(discriminator="type")]
+)
+
+
+class Writer:
+    """Moves messages into the warehouse.
+
+    Batches are written under a token made of their messages' ids, so the same batch tried twice counts once; a message
+    that comes again in another batch (its consumer died) replaces its own row.
+    """
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    async def write_assessments(self, batch: Sequence[Message], outbox: Outbox) -> None:
+        """Write assessments to `report_rows` and move their receipts on."""
+        rows = []
+        for message in batch:
+            try:
+                assessment = Assessment.model_validate_json(message.body)
+            except ValidationError as error:
+                raise UnprocessableError(f"not an assessment: {error.error_count()} errors") from None
+            rows.append(report_row(assessment))
+            report = assessment.report
+            outbox.move_receipt(report.receipt, ReceiptStage.ARCHIVED, report.content_hash)
+        await self._insert("report_rows", rows, batch)
+
+    async def write_happenings(self, batch: Sequence[Message], outbox: Outbox) -> None:  # noqa: ARG002 - a Handle
+        """Write alert events and deliveries, each to its table."""
+        events, deliveries = [], []
+        for message in batch:
+            try:
+                happening = _happening.validate_json(message.body)
+            except ValidationError as error:
+                raise UnprocessableError(f"neither alert event nor delivery: {error.error_count()} errors") from None
+            if isinstance(happening, AlertEvent):
+                events.append(alert_event_row(happening))
+            else:
+                deliveries.append(delivery_row(happening))
+        if events:
+            await self._insert("alert_event_rows", events, batch)
+        if deliveries:
+            await self._insert("delivery_rows", deliveries, batch)
+
+    async def _insert(self, table: str, rows: list[dict[str, Any]], batch: Sequence[Message]) -> None:
+        token = hashlib.blake2b(b" ".join(message.id for message in batch), digest_size=16).hexdigest()
+        lines = b"\n".join(map(msgspec.json.encode, rows))
+        await self._warehouse.insert_json(table, lines, token=f"{table}-{token}")
+        metrics.archived_rows.labels(table).inc(len(rows))

@@ -1,0 +1,47 @@
+"""From reports to assessments."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import structlog
+from pydantic import ValidationError
+
+from services.classify.engine import Classifier
+from shared.bus.errors import UnprocessableError
+from shared.bus.message import Message
+from shared.bus.outbox import Outbox
+from shared.bus.streams import ASSESSMENTS
+from shared.contracts import Assessment, ReceiptStage, Report
+from shared.observability import metrics
+
+log = structlog.get_logger()
+
+
+class Assessor:
+    """Assesses reports. One whose classification fails is handed on as `classify_failed`: not classified is not clean."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+
+    async def handle(self, batch: Sequence[Message], outbox: Outbox) -> None:
+        """Assess a batch; raises `UnprocessableError` at the first message that is no report."""
+        for message in batch:
+            try:
+                report = Report.model_validate_json(message.body)
+            except ValidationError as error:
+                raise UnprocessableError(f"not a report: {error.error_count()} errors") from None
+            outbox.publish(ASSESSMENTS, self.assess(report).model_dump_json(by_alias=True).encode())
+            outbox.move_receipt(report.receipt, ReceiptStage.ASSESSED, report.content_hash)
+
+    def assess(self, report: Report) -> Assessment:
+        """The assessment of a report, also when classifying it fails."""
+        now = datetime.now(UTC)
+        try:
+            judgement = self._classifier.judge(
+                report.text, title=report.title, source=report.source, stage=report.stage, regime=report.regime
+            )
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the report must show as not classified
+            log.error("classification_failed", receipt=report.receipt, error=type(error).__name__)
+            metrics.classify_failed.inc()
+            return Assessment.failed(report, type(error).__name__, now, self._classifier.rule_pack_version)
+        return Assessment(report=report, judgement=judgement, classified_at=now)

@@ -1,0 +1,46 @@
+"""Wiring of ingest."""
+
+from shared.calendar import WatchedCalendar
+
+from services.ingest.normaliser import Normaliser
+from services.ingest.sources import Sources
+from services.ingest.webhook import Webhook
+from shared.bus.streams import REPORTS, SUBMISSIONS
+from shared.config.yaml_file import WatchedFile
+from shared.contracts import Report
+from shared.regions import RegionResolver
+from shared.service import Service
+from shared.settings import Settings
+from shared.warehouse import Warehouse
+
+
+def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) -> Service:
+    """The service, as webhook, as normaliser, or both in one process.
+
+    Raises:
+        ConfigError: sources or calendar cannot be used.
+    """
+    service = Service("ingest", settings)
+    resolver = RegionResolver.load()
+    if normaliser:
+        calendar = WatchedCalendar(settings.config_dir / "calendar.yaml")
+        work = Normaliser(resolver, calendar.current, sender_key=settings.sender_key.get_secret_value().encode())
+        service.consume(SUBMISSIONS, "normaliser", work.handle, batch_size=settings.normalise_batch)
+        service.publishes(REPORTS, Report)
+    if webhook:
+        warehouse = Warehouse(settings)
+
+        async def is_archived(receipt: str) -> bool:
+            query = "SELECT 1 FROM reports WHERE receipt = {receipt:String} LIMIT 1"
+            return bool(await warehouse.rows(query, {"receipt": receipt}))
+
+        door = Webhook(
+            settings,
+            service.redis,
+            WatchedFile(settings.config_dir / "sources.yaml", Sources),
+            knows_region=lambda name: resolver.resolve("", hint=name) is not None,
+            is_archived=is_archived,
+        )
+        service.serve_rest(door)
+        service.run_in_background(door.watch)
+    return service

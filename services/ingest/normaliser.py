@@ -1,0 +1,98 @@
+"""The normaliser: from a submission's bytes to a report that is cleaned, masked, placed and dated."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from uuid import UUID, uuid5
+
+from shared.calendar import Calendar
+
+from services.ingest.adapters import ADAPTERS, Draft, NotUnderstoodError
+from services.ingest.clean import clean_text, fingerprint_text
+from services.ingest.mask import mask
+from services.ingest.submission import NAMESPACE, Submission
+from shared.bus.errors import UnprocessableError
+from shared.bus.message import Message
+from shared.bus.outbox import Outbox
+from shared.bus.streams import REPORTS
+from shared.contracts import ReceiptStage, Region, Report
+from shared.regions import RegionResolver
+
+TITLE_LIMIT_CHARACTERS = 500
+
+
+class Normaliser:
+    """Turns submissions into reports; pure but for the calendar, which may be replaced while it runs.
+
+    Args:
+        resolver: finds the region a text tells of.
+        calendar: gives the calendar that is valid now.
+        sender_key: key of the hash that tells distinct senders apart; empty: they are not told apart.
+    """
+
+    def __init__(self, resolver: RegionResolver, calendar: Callable[[], Calendar], *, sender_key: bytes) -> None:
+        self._resolver = resolver
+        self._calendar = calendar
+        self._sender_key = sender_key
+
+    async def handle(self, batch: Sequence[Message], outbox: Outbox) -> None:
+        """Normalise a batch of submissions; raises `UnprocessableError` at the first that cannot be read."""
+        for message in batch:
+            try:
+                submission = Submission.read(message)
+            except (KeyError, ValueError) as error:
+                raise UnprocessableError(f"not a submission: {error!r}") from None
+            report = self.normalise(submission)
+            outbox.publish(REPORTS, report.model_dump_json().encode())
+            outbox.move_receipt(submission.receipt, ReceiptStage.NORMALISED, submission.content_hash)
+
+    def normalise(self, submission: Submission) -> Report:
+        """The report of a submission. Raises `UnprocessableError` when its adapter cannot read it."""
+        adapter = ADAPTERS.get(submission.adapter)
+        if adapter is None:
+            raise UnprocessableError(f"no adapter is called {submission.adapter!r}")
+        try:
+            draft = adapter.draft(submission.body)
+        except NotUnderstoodError as error:
+            where = ", ".join(f"{problem.pointer}: {problem.detail}" for problem in error.problems)
+            raise UnprocessableError(f"{error.title} ({where})" if where else error.title) from None
+        title, text, region = place_text(draft.title, draft.text, self._resolver, hint=draft.region)
+        if not text:
+            raise UnprocessableError("nothing is left of the text once it is cleaned")
+        regime, stage = self._calendar().place(draft.occurred_at or submission.received_at)
+        return Report(
+            receipt=submission.receipt,
+            report_id=submission.report_id,
+            incident_id=incident_id(text, region),
+            source=submission.source,
+            received_at=submission.received_at,
+            occurred_at=draft.occurred_at,
+            title=title,
+            text=text,
+            region=region,
+            regime=regime,
+            stage=stage,
+            url=mask(draft.url),
+            attachments=draft.attachments,
+            sender=self._sender(draft),
+            content_hash=submission.content_hash,
+        )
+
+    def _sender(self, draft: Draft) -> str:
+        if not (draft.reporter and self._sender_key):
+            return ""
+        identity = clean_text(draft.reporter[0]).casefold().encode()
+        return hmac.digest(self._sender_key, identity, hashlib.sha256).hex()[:24]
+
+
+def place_text(title: str, text: str, resolver: RegionResolver, *, hint: str = "") -> tuple[str, str, Region | None]:
+    """What ingest makes of a text: title and text, cleaned and masked, and the region they tell of."""
+    title = mask(clean_text(title)[:TITLE_LIMIT_CHARACTERS])
+    text = mask(clean_text(text))
+    return title, text, resolver.resolve(text, title=title, hint=hint)
+
+
+def incident_id(text: str, region: Region | None) -> UUID:
+    """One id for all copies of a message about one region, however they were forwarded, spaced or capitalised."""
+    code = region.code if region else ""
+    return uuid5(NAMESPACE, f"incident\x1f{code}\x1f{fingerprint_text(text)}")

@@ -1,0 +1,304 @@
+"""The webhook: takes a request, checks who sent it and what it says, keeps it, and answers with a receipt."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.ingest.acceptor import Acceptor, OverloadedError
+from services.ingest.adapters import ADAPTERS, Adapter, NotUnderstoodError, Problem
+from services.ingest.limits import RateLimit, StrangerLimit
+from services.ingest.openapi import OPENAPI
+from services.ingest.problem import Refusal, describe
+from services.ingest.signature import SignatureError, verify
+from services.ingest.sources import Source, Sources
+from services.ingest.submission import Submission
+from shared.bus.errors import DependencyAwayError
+from shared.bus.receipts import parse_receipt, read_receipt_value, receipt_key
+from shared.bus.streams import FLOWING
+from shared.config.yaml_file import WatchedFile
+from shared.contracts import ReceiptStage
+from shared.http import Receive, Scope, Send, respond
+from shared.observability import metrics
+from shared.settings import Settings
+
+log = structlog.get_logger()
+
+BATCH_FACTOR = 8
+"""A batch may be this many times as large as a single report."""
+BATCH_LINES = 10_000
+BODY_SECONDS = 30
+WATCH_SECONDS = 0.5
+CONFIG_SECONDS = 2.0
+OVERLOAD_RETRY_SECONDS = 5
+NDJSON = "application/x-ndjson"
+PREFIX = "/v1/reports/"
+RECEIPTS = "/v1/receipts/"
+
+STAGE_WORDS = {
+    ReceiptStage.RECEIVED: "Laporan Anda sudah kami terima.",
+    ReceiptStage.NORMALISED: "Laporan Anda sudah dirapikan dan menunggu pemeriksaan.",
+    ReceiptStage.ASSESSED: "Laporan Anda sudah diperiksa dan sedang dicatat.",
+    ReceiptStage.ARCHIVED: "Laporan Anda sudah tercatat.",
+    ReceiptStage.QUARANTINED: "Laporan Anda tersimpan, tetapi perlu diperiksa petugas sebelum dapat diproses.",
+}
+
+_encode = msgspec.json.encode
+
+
+class Webhook:
+    """The HTTP side of ingest, an ASGI application.
+
+    Args:
+        settings: limits.
+        redis: where submissions are kept.
+        sources: who may send.
+        knows_region: whether a region given by a sender exists.
+        is_archived: whether the warehouse holds a receipt that Redis no longer remembers.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        redis: Redis,
+        sources: WatchedFile[Sources],
+        *,
+        knows_region: Callable[[str], bool],
+        is_archived: Callable[[str], Awaitable[bool]],
+    ) -> None:
+        self._settings = settings
+        self._redis = redis
+        self._sources = sources
+        self._knows_region = knows_region
+        self._is_archived = is_archived
+        self._acceptor = Acceptor(redis, receipt_seconds=settings.receipt_days * 86_400)
+        self._keys: dict[str, tuple[bytes, ...]] = {}
+        self._rates: dict[str, RateLimit] = {}
+        self._strangers = StrangerLimit()
+        self._overload = ""
+        self._take_over_sources()
+
+    async def watch(self) -> None:
+        """Follow the backlog and the configuration; runs as long as the service."""
+        config_due = 0.0
+        while True:
+            await self._watch_backlog()
+            if time.monotonic() >= config_due:
+                if self._sources.refresh():
+                    self._take_over_sources()
+                config_due = time.monotonic() + CONFIG_SECONDS
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path, method = scope["path"], scope["method"]
+        source = "-"
+        try:
+            if path.startswith(PREFIX):
+                name, _, rest = path[len(PREFIX) :].partition("/")
+                if rest not in ("", "batch"):
+                    raise Refusal(404, "Not found", "Post to /v1/reports/{source} or /v1/reports/{source}/batch.")
+                if method != "POST":
+                    raise Refusal(405, "Method not allowed", "Reports are posted.")
+                if name not in self._keys:
+                    raise Refusal(404, "Unknown source", "No source of that name is configured in sources.yaml.")
+                source = name
+                await self._take(name, rest == "batch", scope, receive, send)
+            elif path.startswith(RECEIPTS) and method in ("GET", "HEAD"):
+                await self._tell(path[len(RECEIPTS) :], send)
+            elif path == "/openapi.json":
+                await respond(send, 200, OPENAPI)
+            else:
+                raise Refusal(404, "Not found", "See /openapi.json for what there is.")
+        except Refusal as refusal:
+            await refusal.send(send, source)
+
+    # Taking reports
+
+    async def _take(self, name: str, batch: bool, scope: Scope, receive: Receive, send: Send) -> None:
+        source = self._sources.content.sources[name]
+        adapter = ADAPTERS[source.adapter]
+        headers = dict(scope["headers"])
+        limit = self._settings.body_limit_bytes * (BATCH_FACTOR if batch else 1)
+        address = scope["client"][0] if scope.get("client") else ""
+        if barred := self._strangers.barred_for(address, time.monotonic()):
+            raise Refusal(429, "Too many failed signatures from this address", retry_after_seconds=barred)
+        body = await _read_body(headers, receive, limit)
+        self._check_signature(name, source, headers, body, address)
+        _check_media_type(headers, adapter, batch)
+        if self._overload:
+            raise Refusal(503, "Overloaded", self._overload, retry_after_seconds=OVERLOAD_RETRY_SECONDS)
+        if batch:
+            await self._take_batch(name, adapter, source, body, send)
+        else:
+            await self._take_one(name, adapter, source, body, send)
+
+    async def _take_one(self, name: str, adapter: Adapter, source: Source, body: bytes, send: Send) -> None:
+        self._check_rate(name, 1)
+        try:
+            submission = self._submission(name, adapter, source, body, datetime.now(UTC))
+        except NotUnderstoodError as error:
+            raise Refusal(400 if error.broken else 422, error.title, problems=error.problems) from None
+        await self._keep(name, [submission])
+        receipt = submission.receipt
+        answer = b'{"receipt":"%b","status_url":"%b%b"}' % (receipt.encode(), RECEIPTS.encode(), receipt.encode())
+        await respond(send, 202, answer)
+
+    async def _take_batch(self, name: str, adapter: Adapter, source: Source, body: bytes, send: Send) -> None:
+        lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line and not line.isspace()]
+        if not lines:
+            raise Refusal(422, "The batch is empty", "Send one report a line.")
+        if len(lines) > BATCH_LINES:
+            raise Refusal(413, "Too many lines", f"Send at most {BATCH_LINES:,} lines in one batch.")
+        self._check_rate(name, len(lines))
+        now = datetime.now(UTC)
+        submissions: list[Submission] = []
+        receipts: list[str | None] = []
+        errors: list[dict[str, Any]] = []
+        for number, line in lines:
+            try:
+                if len(line) > self._settings.body_limit_bytes:
+                    raise NotUnderstoodError(f"The line is longer than {self._settings.body_limit_bytes:,} bytes")
+                submission = self._submission(name, adapter, source, line, now)
+            except NotUnderstoodError as error:
+                receipts.append(None)
+                errors.append({"line": number, "title": error.title, "errors": describe(error.problems)})
+            else:
+                receipts.append(submission.receipt)
+                submissions.append(submission)
+        repeated = await self._keep(name, submissions) if submissions else 0
+        if errors:
+            metrics.refused.labels(name, "line").inc(len(errors))
+        answer = {
+            "accepted": len(submissions),
+            "repeated": repeated,
+            "rejected": len(errors),
+            "receipts": receipts,
+            "errors": errors,
+        }
+        await respond(send, 202, _encode(answer))
+
+    def _submission(self, name: str, adapter: Adapter, source: Source, body: bytes, now: datetime) -> Submission:
+        read = adapter.read(body)
+        if read.region and not self._knows_region(read.region):
+            problem = Problem("/region", "no province, regency or city of that code or name; leave it out if unsure")
+            raise NotUnderstoodError("Unknown region", [problem])
+        return Submission.new(
+            source=name,
+            adapter=source.adapter,
+            external_id=read.external_id,
+            content=read.content,
+            body=body,
+            received_at=now,
+        )
+
+    async def _keep(self, name: str, submissions: list[Submission]) -> int:
+        try:
+            new = await self._acceptor.accept(submissions)
+        except OverloadedError as error:
+            raise Refusal(503, "Not kept", str(error), retry_after_seconds=OVERLOAD_RETRY_SECONDS) from None
+        repeated = new.count(False)
+        metrics.accepted.labels(name).inc(len(new) - repeated)
+        if repeated:
+            metrics.repeated.labels(name).inc(repeated)
+        return repeated
+
+    # Checks
+
+    def _check_signature(
+        self, name: str, source: Source, headers: dict[bytes, bytes], body: bytes, address: str
+    ) -> None:
+        try:
+            verify(headers, body, self._keys[name], now=time.time(), tolerance_seconds=source.auth.tolerance_seconds)
+        except SignatureError as error:
+            self._strangers.failed(address, time.monotonic())
+            raise Refusal(401, "Signature refused", str(error)) from None
+
+    def _check_rate(self, name: str, count: int) -> None:
+        if (rate := self._rates.get(name)) and (wait := rate.take(count, time.monotonic())):
+            raise Refusal(503, "Over the rate of this source", "Send later.", retry_after_seconds=wait)
+
+    async def _watch_backlog(self) -> None:
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for stream in FLOWING:
+                    pipe.xlen(stream.name)
+                lengths = await pipe.execute()
+        except (RedisError, OSError):
+            self._overload = "The store of submissions does not answer."
+            return
+        if max(lengths) > self._settings.backlog_high_water:
+            self._overload = "Too many reports wait to be processed."
+        else:
+            self._overload = ""
+
+    def _take_over_sources(self) -> None:
+        sources = self._sources.content.sources
+        self._keys = {name: source.auth.keys() for name, source in sources.items()}
+        self._rates = {
+            name: RateLimit(source.rate_per_minute) for name, source in sources.items() if source.rate_per_minute
+        }
+
+    # Telling how far a report has come
+
+    async def _tell(self, text: str, send: Send) -> None:
+        receipt = parse_receipt(text)
+        if receipt is None:
+            raise Refusal(404, "Not a receipt", "A receipt reads SJ-XXXX-XXXX-XXXX-XXXX; check each character.")
+        try:
+            value = await self._redis.get(receipt_key(receipt))
+            if value:
+                stage = read_receipt_value(value)
+            elif await self._is_archived(receipt):
+                stage = ReceiptStage.ARCHIVED
+            else:
+                raise Refusal(404, "Unknown receipt", "No report with this receipt has been received.")
+        except (RedisError, OSError, DependencyAwayError):
+            raise Refusal(503, "Cannot look now", retry_after_seconds=OVERLOAD_RETRY_SECONDS) from None
+        answer = {"receipt": receipt, "stage": stage.value, "message": STAGE_WORDS[stage]}
+        await respond(send, 200, _encode(answer), headers=[(b"cache-control", b"no-store")])
+
+
+def _check_media_type(headers: dict[bytes, bytes], adapter: Adapter, batch: bool) -> None:
+    if batch and not adapter.batch:
+        raise Refusal(404, "No batches here", "This source takes one report a request.")
+    expected = (NDJSON,) if batch else adapter.media_types
+    given = headers.get(b"content-type", b"").split(b";")[0].strip().lower().decode("latin-1")
+    if given not in expected:
+        raise Refusal(415, "Wrong media type", f"Send Content-Type: {' or '.join(expected)}.")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise Refusal(415, "Wrong content encoding", "Send the body uncompressed.")
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    too_large = Refusal(413, "Too large", f"The body may have {limit:,} bytes at most; split it.")
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared[:20]) > limit:
+        raise too_large
+    message = await receive()
+    if not message.get("more_body"):  # nearly every request arrives in one piece
+        body: bytes = message.get("body", b"")
+        if len(body) > limit:
+            raise too_large
+        return body
+    pieces, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+                if size > limit:
+                    raise too_large
+                if message["type"] == "http.disconnect":
+                    raise Refusal(400, "The body ended early")
+                if not message.get("more_body"):
+                    return b"".join(pieces)
+                message = await receive()
+    except TimeoutError:
+        raise Refusal(408, "The body came too slowly", f"Send it within {BODY_SECONDS} seconds.") from None
