@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -52,7 +52,7 @@ class Service:
         self.settings = settings
         self.broker = RedisBroker(
             settings.redis_url.get_secret_value(),
-            logger=logging.getLogger("faststream"),
+            logger=logging.getLogger("salingjaga.broker"),
             apply_types=False,
             graceful_timeout=GRACE_SECONDS,
             socket_timeout=SOCKET_TIMEOUT_SECONDS,
@@ -153,8 +153,7 @@ class Service:
         await send({"type": "lifespan.startup.complete"})
         log.info("service_started", service=self.name, host=self.settings.host, port=self.settings.port)
         await receive()
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+        await _end([work])
         log.info("service_stopped", service=self.name)
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -164,11 +163,8 @@ class Service:
             heal_reads(await self.broker.connect(), self.redis)
             await until_redis_answers(self.broker.start)
             self._reading = True
-            async with asyncio.TaskGroup() as group:
-                for consumer in self._consumers:
-                    group.create_task(consumer.look_after())
-                for work in self._background:
-                    group.create_task(work())
+            await _together([consumer.look_after for consumer in self._consumers] + self._background)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -211,3 +207,24 @@ class Service:
         "/metrics": _metrics,
         "/asyncapi.json": _asyncapi,
     }
+
+
+async def _together(works: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    """Run works side by side until all are done, one fails, or the caller is cancelled; then none runs on."""
+    if not works:
+        return
+    tasks = [asyncio.create_task(work()) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        await _end(tasks)
+
+
+async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    # More than once: a cancellation that meets the Redis client in an unlucky moment is swallowed by it.
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=0.5)

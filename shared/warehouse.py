@@ -47,7 +47,7 @@ class Warehouse:
         client = await self._connected()
         settings = {"insert_deduplication_token": token, "date_time_input_format": "best_effort"}
         try:
-            await client.raw_insert(table, insert_block=rows, settings=settings, fmt="JSONEachRow", compression="lz4")
+            await client.raw_insert(table, insert_block=rows, settings=settings, fmt="JSONEachRow")
         except (ClickHouseError, OSError) as error:
             raise self._sorted(error) from error
 

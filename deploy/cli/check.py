@@ -68,3 +68,23 @@ def _rule_pack(_: Path) -> str:
     from services.classify.pack import RulePack
 
     return f"version {RulePack.load().version}"
+
+
+def _alerting(folder: Path) -> str:
+    from services.alerts import officers as officers_file
+    from services.alerts import rules as rules_file
+    from services.alerts.officers import Officers, uncovered
+    from services.alerts.rules import AlertingRules
+    from shared.regions import RegionResolver
+
+    load_yaml(folder / rules_file.FILE_NAME, AlertingRules)
+    officers = load_yaml(folder / officers_file.FILE_NAME, Officers)
+    if not officers.officers:
+        return "no officers yet: notifications go to a file"
+    missing = uncovered(officers, [code for code, _ in RegionResolver.load().regencies()])
+    told = f"{len(officers.officers)} officers"
+    if missing:
+        told += (
+            f"; {len(missing)} regencies have nobody of their own or their province, such as {', '.join(missing[:5])}"
+        )
+    return told

@@ -47,7 +47,9 @@ def document(judgement: Judgement, region: Region | None, text: str) -> dict[str
 def classify(
     text: Annotated[str | None, typer.Argument(help="The text, or - to read it from standard input.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-    jsonl: Annotated[Path | None, typer.Option(help="A file of JSON lines with `text` (or -); prints JSON lines.")] = None,
+    jsonl: Annotated[
+        Path | None, typer.Option(help="A file of JSON lines with `text` (or -); prints JSON lines.")
+    ] = None,
 ) -> None:
     """Classify a text and say why."""
     if (text is None) == (jsonl is None):

@@ -1,11 +1,15 @@
 """Speaking to a person at a terminal."""
 
+import sys
 from typing import NoReturn
 
 from rich.console import Console
 from rich.text import Text
 
-out = Console()
+PIPED_WIDTH = 160
+"""Columns of a table that goes into a file or a pipe, where no terminal says how wide it is."""
+
+out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True)
 
 

@@ -41,7 +41,8 @@ async def show_demo(data: DataDir) -> None:
         err.print(f"Not all arrived within {WAIT_SECONDS:.0f} s; see the logs in {data.logs}.")
     for title, sql in SHOWN.items():
         out.print(f"\n[bold]{title}[/bold]   [dim]{sql}[/dim]", highlight=False, soft_wrap=True)
-        out.print(await asyncio.to_thread(lambda sql=sql: result_table(*run_query(target, sql))))
+        columns, rows = await asyncio.to_thread(run_query, target, sql)
+        out.print(result_table(columns, rows))
     if data.notifications.exists():
         newest = data.notifications.read_text(encoding="utf-8").rstrip()[-2500:]
         out.print(Panel(Text(newest), title="The newest notification", border_style="yellow", expand=False))

@@ -13,7 +13,9 @@ from deploy.cli.console import err, fail, out, printable
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, find_target
 from shared.bus import quarantine as store
 
-app = typer.Typer(help="Messages that could not be processed: look, replay after a cure, or drop.", no_args_is_help=True)
+app = typer.Typer(
+    help="Messages that could not be processed: look, replay after a cure, or drop.", no_args_is_help=True
+)
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids as `list` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All that `list` shows with the same filters.")]
@@ -102,9 +104,7 @@ def drop(
     out.print(f"{len(chosen)} dropped")
 
 
-def _chosen(
-    redis: "Redis", ids: list[str] | None, all_: bool, group: str, containing: str
-) -> list[store.Quarantined]:
+def _chosen(redis: "Redis", ids: list[str] | None, all_: bool, group: str, containing: str) -> list[store.Quarantined]:
     if all_:
         return list(store.read_quarantine(redis, group=group, containing=containing))
     if not ids:

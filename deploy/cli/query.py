@@ -41,8 +41,10 @@ def query(
         writer = csv.writer(sys.stdout)
         writer.writerow(columns)
         writer.writerows([_harmless(value) for value in row] for row in rows)
-    else:
+    elif rows:
         out.print(result_table(columns, rows))
+    else:
+        out.print("No rows.")
 
 
 def run_query(target: Target, sql: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:

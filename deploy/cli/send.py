@@ -82,7 +82,9 @@ def send(
         fail(str(error))
     except NotAcceptedError as error:
         tally.not_accepted = total - tally.accepted - tally.rejected
-        err.print(f"Not accepted within {timeout:.0f} s: {error}. Send the same files again later: nothing counts twice.")
+        err.print(
+            f"Not accepted within {timeout:.0f} s: {error}. Send the same files again later: nothing counts twice."
+        )
     for rejection in tally.rejections:
         err.print(printable(rejection), highlight=False, soft_wrap=True, markup=False)
     hidden = tally.rejected - len(tally.rejections)

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.programs: dict[str, Program] = {}
-        self.on_change = lambda: None
+        self.on_change: Callable[[], object] = _nothing
 
     async def start(self, program: Program) -> None:
         """Start a program and keep it running."""
@@ -123,6 +123,10 @@ class Supervisor:
                     if program.log.stat().st_size > LOG_LIMIT_BYTES:
                         program.log.with_suffix(".log.1").write_bytes(program.log.read_bytes())
                         os.truncate(program.log, 0)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _die_with_parent() -> None:

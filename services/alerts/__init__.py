@@ -1,0 +1,1 @@
+"""Alerts: decides which region is flagged, and tells the officers who must know."""

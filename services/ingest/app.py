@@ -1,6 +1,6 @@
 """Wiring of ingest."""
 
-from shared.calendar import WatchedCalendar
+from shared.calendar import Calendar
 
 from services.ingest.normaliser import Normaliser
 from services.ingest.sources import Sources
@@ -23,10 +23,13 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
     service = Service("ingest", settings)
     resolver = RegionResolver.load()
     if normaliser:
-        calendar = WatchedCalendar(settings.config_dir / "calendar.yaml")
-        work = Normaliser(resolver, calendar.current, sender_key=settings.sender_key.get_secret_value().encode())
+        calendar = WatchedFile(settings.config_dir / "calendar.yaml", Calendar)
+        work = Normaliser(
+            resolver, lambda: calendar.content, sender_key=settings.sender_key.get_secret_value().encode()
+        )
         service.consume(SUBMISSIONS, "normaliser", work.handle, batch_size=settings.normalise_batch)
         service.publishes(REPORTS, Report)
+        service.run_in_background(calendar.follow)
     if webhook:
         warehouse = Warehouse(settings)
 

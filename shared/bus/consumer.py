@@ -88,6 +88,7 @@ class StreamConsumer:
         self._name = consumer_name()
         self._one_batch_at_a_time = asyncio.Lock()
         self._failures_in_a_row = 0
+        self._held: set[bytes] = set()
         subscriber = broker.subscriber(
             stream=StreamSub(
                 stream.name,
@@ -122,6 +123,7 @@ class StreamConsumer:
     # Reading
 
     async def _on_read(self, batch: list[Message]) -> None:
+        self._hold(batch)
         if self._linger_seconds and len(batch) < self._batch_size:
             batch += await self._read_more(self._batch_size - len(batch))
         await self._process(batch)
@@ -132,7 +134,12 @@ class StreamConsumer:
             answer: Any = await self._redis.xreadgroup(self.group, self._name, {self.stream.name: ">"}, count=count)
         except RedisError:
             return []  # what was read already is handled; the next read meets the same fault and heals it
-        return [Message(id_, fields) for _, entries in answer for id_, fields in entries]
+        more = [Message(id_, fields) for _, entries in answer for id_, fields in entries]
+        self._hold(more)
+        return more
+
+    def _hold(self, messages: Sequence[Message]) -> None:
+        self._held.update(message.id for message in messages)
 
     # Handling
 
@@ -141,6 +148,7 @@ class StreamConsumer:
             started = time.perf_counter()
             outbox = await self._handled(batch)
             await self._settle(batch, outbox)
+            self._held.difference_update(message.id for message in batch)
             metrics.batch_seconds.labels(self.stream.name, self.group).observe(time.perf_counter() - started)
             metrics.messages.labels(self.stream.name, self.group).inc(len(batch))
 
@@ -175,6 +183,14 @@ class StreamConsumer:
             outbox.clear()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            await self._stay_its_consumer(batch)
+
+    async def _stay_its_consumer(self, batch: list[Message]) -> None:
+        # A batch that waits long is not abandoned: start its idle time anew, so that no other consumer takes it over.
+        ids: list[Any] = [message.id for message in batch]
+        await until_redis_answers(
+            lambda: self._redis.xclaim(self.stream.name, self.group, self._name, 0, ids, justid=True)
+        )
 
     def _put_aside(self, message: Message, error: str, attempts: int = 1) -> Outbox:
         self._failures_in_a_row += 1
@@ -208,7 +224,8 @@ class StreamConsumer:
                 self.stream.name, self.group, self._name, idle_ms, start_id=cursor, count=self._batch_size
             )
             cursor, entries, *_ = answer
-            claimed = [Message(id_, fields) for id_, fields in entries if fields]
+            claimed = [Message(id_, fields) for id_, fields in entries if fields and id_ not in self._held]
+            self._hold(claimed)
             if claimed:
                 log.info("messages_claimed", stream=self.stream.name, group=self.group, count=len(claimed))
                 metrics.claimed.labels(self.stream.name, self.group).inc(len(claimed))

@@ -47,6 +47,7 @@ def receipt_value(stage: ReceiptStage, content_hash: str) -> str:
     return f"{stage.value}:{content_hash}"
 
 
-def read_receipt_value(value: bytes) -> ReceiptStage:
+def read_receipt_value(value: bytes | str) -> ReceiptStage:
     """The stage of a stored receipt."""
-    return ReceiptStage(value.split(b":", 1)[0].decode())
+    text = value.decode() if isinstance(value, bytes) else value
+    return ReceiptStage(text.partition(":")[0])

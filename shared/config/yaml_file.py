@@ -4,6 +4,7 @@ A mistake is reported with its file, line and cure. A running service keeps the 
 while it runs.
 """
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -15,6 +16,8 @@ from pydantic import BaseModel, ValidationError
 from shared.config.errors import ConfigError
 
 log = structlog.get_logger()
+
+FOLLOW_SECONDS = 2.0
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -91,6 +94,12 @@ class WatchedFile(Generic[Model]):
             return False
         log.info("configuration_read", file=self._path.name)
         return True
+
+    async def follow(self) -> None:
+        """Read the file again whenever it changes; until cancelled."""
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            self.refresh()
 
     def _stamp(self) -> tuple[int, int]:
         try:

@@ -35,6 +35,6 @@ def configure_logs(*, log_format: str = "json", level: str = "INFO", service: st
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("uvicorn.access", "httpx", "faststream", "clickhouse_connect"):
+    for noisy in ("uvicorn.access", "httpx", "salingjaga.broker", "clickhouse_connect"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service)

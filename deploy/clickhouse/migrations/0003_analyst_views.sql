@@ -2,25 +2,29 @@
 
 -- Per region and day: what was reported, how risky, what was done to prevent it, and what is open.
 CREATE OR REPLACE VIEW region_risk AS
-SELECT
-    coalesce(nullIf(toString(regency_code), ''), toString(province_code)) AS region_code,
-    any(region_name) AS region_name,
-    toDate(coalesce(occurred_at, received_at), 'Asia/Jakarta') AS day,
-    count() AS reports,
-    uniqExactIf(incident_id, kind = 'violation_report') AS incidents,
-    countIf(kind = 'violation_report') AS violation_reports,
-    max(neutrality_risk) AS neutrality_risk,
-    max(money_politics_risk) AS money_politics_risk,
-    max(other_risk) AS other_risk,
-    countIf(kind = 'prevention') AS prevention_activities,
-    countIf(kind = 'classify_failed') AS not_classified,
-    (
-        SELECT groupArray((toString(region_code), open)) FROM
-        (SELECT region_code, count() AS open FROM alerts WHERE state != 'resolved' GROUP BY region_code)
-    ) AS open_by_region,
-    arrayFirst(pair -> pair.1 = region_code, open_by_region).2 AS open_alerts
-FROM report_rows FINAL
-GROUP BY region_code, day;
+SELECT daily.*, ifNull(open.alerts, 0) AS open_alerts
+FROM
+(
+    SELECT
+        region_code,
+        any(region_name) AS region_name,
+        toDate(coalesce(occurred_at, received_at), 'Asia/Jakarta') AS day,
+        count() AS reports,
+        uniqExactIf(incident_id, kind = 'violation_report') AS incidents,
+        countIf(kind = 'violation_report') AS violation_reports,
+        max(neutrality_risk) AS neutrality_risk,
+        max(money_politics_risk) AS money_politics_risk,
+        max(other_risk) AS other_risk,
+        countIf(kind = 'prevention') AS prevention_activities,
+        countIf(kind = 'classify_failed') AS not_classified
+    FROM report_rows FINAL
+    GROUP BY region_code, day
+) AS daily
+LEFT JOIN
+(
+    SELECT region_code, count() AS alerts FROM alerts WHERE state != 'resolved' GROUP BY region_code
+) AS open
+USING (region_code);
 
 -- Where violations are reported and little is done to prevent them; the greatest gap first.
 CREATE OR REPLACE VIEW prevention_coverage AS

@@ -1,0 +1,54 @@
+"""Wires the alert service: assessments in, flagged regions out, officers told. No decision is taken here."""
+
+import asyncio
+
+from services.alerts import officers as officers_file
+from services.alerts import rules as rules_file
+from services.alerts.announce import Announcer
+from services.alerts.officers import Officers
+from services.alerts.render import Renderer, utc_now
+from services.alerts.rules import AlertingRules
+from services.alerts.sending import Sender
+from services.alerts.store import CaseStore
+from services.alerts.watch import Watch
+from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS
+from shared.calendar import Calendar
+from shared.config.yaml_file import WatchedFile
+from shared.contracts import AlertEvent, Delivery
+from shared.service import Service
+from shared.settings import Settings
+
+REFRESH_SECONDS = 2.0
+
+
+def build(settings: Settings) -> Service:
+    """The alert service, ready to `run`.
+
+    Raises:
+        ConfigError: officers, rules or calendar cannot be used.
+    """
+    officers = WatchedFile(settings.config_dir / officers_file.FILE_NAME, Officers)
+    rules = WatchedFile(settings.config_dir / rules_file.FILE_NAME, AlertingRules)
+    calendar = WatchedFile(settings.config_dir / "calendar.yaml", Calendar)
+
+    service = Service("alerts", settings)
+    store = CaseStore(service.redis, rules.content.memory.length)
+    renderer = Renderer(lambda: calendar.content)
+    announcer = Announcer(lambda: officers.content, lambda: rules.content, renderer, settings.notification_file)
+    sender = Sender(store, lambda: officers.content, lambda: rules.content, settings.notification_file, utc_now)
+    watch = Watch(store, announcer, lambda: rules.content, utc_now, sender.wake)
+
+    async def follow_configuration() -> None:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            for file in (officers, rules, calendar):
+                await asyncio.to_thread(file.refresh)
+            store.memory = rules.content.memory.length
+
+    service.consume(ASSESSMENTS, "alerts", watch.handle, batch_size=settings.alerts_batch)
+    service.publishes(ALERT_EVENTS, AlertEvent)
+    service.publishes(ALERT_EVENTS, Delivery)
+    service.run_in_background(watch.run)
+    service.run_in_background(sender.run)
+    service.run_in_background(follow_configuration)
+    return service

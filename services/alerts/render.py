@@ -1,0 +1,220 @@
+"""Writes the notification: Indonesian, a first line for a lock screen, then everything an officer needs to act.
+
+What comes from a report was cleaned when it was taken in; here it is escaped wherever the channel shows HTML. Nothing
+alleged is stated as a fact.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from services.alerts.case import Alert, Case, Cause, CitedNorm, Exhibit, Reason
+from services.alerts.rules import AlertingRules
+from shared.calendar import Calendar, Deadline
+from shared.contracts import Regime, RiskClass, Severity, Status
+
+_SEVERITY = {
+    Severity.CRITICAL: "KRITIS",
+    Severity.HIGH: "TINGGI",
+    Severity.MEDIUM: "SEDANG",
+    Severity.LOW: "RENDAH",
+    Severity.NONE: "TANPA TINGKAT",
+}
+_CLASS = {
+    RiskClass.MONEY_POLITICS: "politik uang",
+    RiskClass.NEUTRALITY: "pelanggaran netralitas",
+    RiskClass.OTHER_RISK: "pelanggaran lain",
+}
+_STATUS = {
+    Status.ALLEGED: "Diduga",
+    Status.PLANNED: "Diduga direncanakan",
+    Status.ADJUDICATED: "Menurut laporan sudah diputus",
+}
+_NEWS = {Reason.EVIDENCE: "bukti baru", Reason.SEVERITY: "tingkat naik", Reason.REMINDER: "belum ditangani"}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
+
+_WITA = frozenset({"51", "52", "53", "63", "64", "65", "71", "72", "73", "74", "75", "76"})
+_WIT = frozenset({"81", "82", "91", "92", "93", "94", "95", "96", "97"})
+_ZONES = {"WIB": 7, "WITA": 8, "WIT": 9}
+
+_TITLE_CHARACTERS = 120
+_EXHIBITS_SHOWN = 5
+_NORMS_SHOWN = 6
+_MISSING_SHOWN = 8
+_RECEIPTS_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One notification in both forms; the title is a single line of at most 120 characters."""
+
+    title: str
+    plain: str
+    html: str
+
+
+def zone_of(region_code: str) -> str:
+    """`WIB`, `WITA` or `WIT` by the province's code (Keputusan Presiden 41/1987); WIB when the place is unknown."""
+    province = region_code[:2]
+    return "WITA" if province in _WITA else "WIT" if province in _WIT else "WIB"
+
+
+def local_time(at: datetime, zone: str) -> str:
+    """`25 Nov 2024 14.05 WITA`."""
+    there = at.astimezone(timezone(timedelta(hours=_ZONES[zone])))
+    return f"{there.day} {_MONTHS[there.month - 1]} {there.year} {there:%H.%M} {zone}"
+
+
+class Renderer:
+    """Turns a case into a notification.
+
+    Args:
+        calendar: gives the calendar that is valid now, for the deadlines of law.
+    """
+
+    def __init__(self, calendar: Callable[[], Calendar]) -> None:
+        self._calendar = calendar
+        self._environment = _environment()
+
+    def render(self, case: Case, reason: Reason, rules: AlertingRules, now: datetime) -> Text:
+        """The notification for a case with an open alert."""
+        alert = case.alert
+        if alert is None:
+            raise ValueError("a case without an alert has nothing to tell")
+        values = self._values(case, alert, reason, rules, now)
+        template = "operator" if alert.cause is Cause.CLASSIFY_FAILED else "alert"
+        return Text(
+            values["title"],
+            plain=self._environment.get_template(f"{template}.txt.j2").render(values),
+            html=self._environment.get_template(f"{template}.html.j2").render(values),
+        )
+
+    def _values(self, case: Case, alert: Alert, reason: Reason, rules: AlertingRules, now: datetime) -> dict[str, Any]:
+        exhibits = sorted(case.exhibits, key=lambda exhibit: (exhibit.severity.rank, exhibit.at), reverse=True)
+        shown = exhibits[:_EXHIBITS_SHOWN]
+        norms = _norms(exhibits)
+        regime = exhibits[0].regime if exhibits else Regime.PILKADA
+        return {
+            "title": title_of(case, alert, reason),
+            "zone": zone_of(case.region_code),
+            "why": _why(alert, reason, rules),
+            "alert": alert,
+            "exhibits": [_Shown(exhibit, is_new=reason is not Reason.FIRST and not exhibit.told) for exhibit in shown],
+            "hidden": max(0, alert.reports - len(shown)),
+            "counts": _counts(alert),
+            "norms": norms[:_NORMS_SHOWN],
+            "clock": _deadline_lines(
+                self._calendar().legal_clock(regime, alert.first_known_at), alert.first_known_at, now
+            ),
+            "missing": _missing(exhibits),
+            "steps": self._steps(case, exhibits, norms),
+            "receipts": [exhibit.receipt for exhibit in exhibits[:_RECEIPTS_SHOWN]],
+            "command": f"salingjaga alerts show {alert.alert_id}",
+        }
+
+    def _steps(self, case: Case, exhibits: Sequence[Exhibit], norms: Sequence[CitedNorm]) -> list[str]:
+        lines = self._environment.get_template("steps.txt.j2").render(
+            planned=any(exhibit.status is Status.PLANNED for exhibit in exhibits),
+            region_known=bool(case.region_code),
+            risk_class=case.risk_class.value,
+            acts={act.code for exhibit in exhibits for act in exhibit.acts},
+            channels=" ".join(norm.channel.lower() for norm in norms),
+        )
+        return [line.strip() for line in lines.splitlines() if line.strip()]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("services.alerts"),
+        autoescape=select_autoescape(("html.j2",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "severity_word": _SEVERITY.__getitem__,
+        "status_word": lambda status: _STATUS.get(status, "Diduga"),
+        "local": local_time,
+        "district": lambda name: name if name.startswith(("Kecamatan ", "Distrik ")) else f"Kecamatan {name}",
+    }
+    return environment
+
+
+class _Shown:
+    """An exhibit as a template sees it."""
+
+    def __init__(self, exhibit: Exhibit, *, is_new: bool) -> None:
+        self._exhibit = exhibit
+        self.is_new = is_new
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._exhibit, name)
+
+
+def title_of(case: Case, alert: Alert, reason: Reason) -> str:
+    """The lock screen's line: severity, class, region, and what is new about it."""
+    news = f" ({_NEWS[reason]})" if reason in _NEWS else ""
+    if alert.cause is Cause.CLASSIFY_FAILED:
+        return f"[{_SEVERITY[alert.severity]}] Klasifikasi gagal: {alert.reports} laporan belum diperiksa{news}"
+    words = f"[{_SEVERITY[alert.severity]}] Dugaan {_CLASS[case.risk_class]}: {case.region_name}"
+    return words[: _TITLE_CHARACTERS - len(news)] + news
+
+
+def _why(alert: Alert, reason: Reason, rules: AlertingRules) -> str:
+    if reason is Reason.FIRST:
+        causes = {
+            Cause.SINGLE: f"peringatan pertama; satu laporan saja sudah bertingkat {_SEVERITY[alert.severity]}.",
+            Cause.BURST: f"peringatan pertama; {alert.incidents} kejadian sejenis dilaporkan "
+            f"dalam {rules.flag.burst.within_hours:g} jam.",
+            Cause.CLASSIFY_FAILED: f"{alert.reports} laporan gagal diklasifikasi "
+            f"dalam {rules.classify_failed.within_minutes:g} menit.",
+        }
+        return causes[alert.cause]
+    if reason is Reason.EVIDENCE:
+        return "ada bukti baru sejak pemberitahuan terakhir."
+    if reason is Reason.SEVERITY:
+        return f"tingkatnya naik menjadi {_SEVERITY[alert.severity]}."
+    return "pengingat; belum ada yang menyatakan menangani peringatan ini."
+
+
+def _counts(alert: Alert) -> str:
+    senders = f"{alert.senders} pelapor" if alert.senders else "jumlah pelapor tidak diketahui"
+    return f"{alert.reports} laporan, {alert.incidents} kejadian, {senders}"
+
+
+def _norms(exhibits: Sequence[Exhibit]) -> list[CitedNorm]:
+    return list({norm.id: norm for exhibit in exhibits for act in exhibit.acts for norm in act.norms}.values())
+
+
+def _missing(exhibits: Sequence[Exhibit]) -> list[str]:
+    elements = dict.fromkeys(element for exhibit in exhibits for act in exhibit.acts for element in act.missing)
+    return list(elements)[:_MISSING_SHOWN]
+
+
+def _deadline_lines(deadline: Deadline, known_at: datetime, now: datetime) -> list[str]:
+    hours = int((deadline.due_at.utcoffset() or timedelta(hours=7)).total_seconds() // 3600)
+    zone = next((name for name, offset in _ZONES.items() if offset == hours), "WIB")
+    kind = "hari kerja" if deadline.count == "working" else "hari kalender"
+    mark = "" if deadline.verified else " (belum terverifikasi)"
+    return [
+        f"Batas menyampaikan laporan: {local_time(deadline.due_at, zone)}, {remaining(deadline.due_at, now)}.",
+        f"{deadline.days} {kind} sejak diketahui ({local_time(known_at, zone)}) menurut {deadline.citation}{mark}.",
+        f"Cara menghitung: {deadline.convention}.",
+    ]
+
+
+def remaining(deadline: datetime, now: datetime) -> str:
+    """How long is left: `tersisa 4 hari 3 jam`, or that it has passed."""
+    left = deadline - now
+    if left <= timedelta(0):
+        return "sudah lewat"
+    days, hours = left.days, left.seconds // 3600
+    return f"tersisa {days} hari {hours} jam" if days else f"tersisa {hours} jam {left.seconds % 3600 // 60} menit"
+
+
+def utc_now() -> datetime:
+    """The time, for callers that are not tests."""
+    return datetime.now(UTC)

@@ -1,0 +1,157 @@
+"""alerting.yaml: what flags a region, when officers are told, and how hard a channel is tried."""
+
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from shared.contracts import Severity, Status
+
+FILE_NAME = "alerting.yaml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Burst(_Section):
+    """Several distinct incidents of one class in one region flag it, though none of them does alone."""
+
+    incidents: Annotated[int, Field(ge=2, le=1000)] = 3
+    """Distinct incidents needed; reports of one incident count once."""
+    within_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 48
+    """Length of the sliding window, over the time of receipt: field reports are late by nature."""
+    severity: Severity = Severity.MEDIUM
+    """Incidents below this severity do not count."""
+
+    @property
+    def window(self) -> timedelta:
+        """`within_hours` as a duration."""
+        return timedelta(hours=self.within_hours)
+
+
+class Flag(_Section):
+    """What opens an alert."""
+
+    single_report_severity: Severity = Severity.HIGH
+    """One violation report of this severity or above flags its region by itself."""
+    burst: Burst = Burst()
+    statuses: frozenset[Status] = frozenset({Status.ALLEGED, Status.PLANNED, Status.ADJUDICATED})
+    """Violation reports of another status (a cleared one) raise nothing."""
+
+    @model_validator(mode="after")
+    def _severities_mean_something(self) -> Self:
+        if Severity.NONE in (self.single_report_severity, self.burst.severity):
+            raise ValueError("the severity 'none' would flag every text; use low, medium, high or critical")
+        return self
+
+
+class ClassifyFailed(_Section):
+    """When failures of the classifier are told to the operators: an outage must never read as "nothing found"."""
+
+    reports: Annotated[int, Field(ge=1, le=1000)] = 5
+    within_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 60
+
+    @property
+    def window(self) -> timedelta:
+        """`within_minutes` as a duration."""
+        return timedelta(minutes=self.within_minutes)
+
+
+class Notify(_Section):
+    """When an open alert is told (again)."""
+
+    urgent_severity: Severity = Severity.HIGH
+    """From this severity on the first notification does not wait."""
+    group_wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 30
+    """How long a less urgent alert collects evidence before it is first told, from our own first sight of it."""
+    group_interval_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 15
+    """New evidence is told at most so often."""
+    repeat_interval_hours: Annotated[float, Field(gt=0, le=24 * 7)] = 6
+    """An alert that nobody acknowledges is told again after so long without news."""
+
+    @property
+    def group_wait(self) -> timedelta:
+        """`group_wait_seconds` as a duration."""
+        return timedelta(seconds=self.group_wait_seconds)
+
+    @property
+    def group_interval(self) -> timedelta:
+        """`group_interval_minutes` as a duration."""
+        return timedelta(minutes=self.group_interval_minutes)
+
+    @property
+    def repeat_interval(self) -> timedelta:
+        """`repeat_interval_hours` as a duration."""
+        return timedelta(hours=self.repeat_interval_hours)
+
+    @model_validator(mode="after")
+    def _repeats_after_the_group_interval(self) -> Self:
+        if self.repeat_interval < self.group_interval:
+            raise ValueError(
+                "repeat_interval_hours must not be shorter than group_interval_minutes: "
+                "a reminder would come before the news"
+            )
+        return self
+
+
+class Silences(_Section):
+    """Limits of a silence."""
+
+    longest_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 72
+    """No silence may last longer: a forgotten one hides real alerts."""
+
+
+class Sending(_Section):
+    """How hard a channel is tried."""
+
+    attempts: Annotated[int, Field(ge=1, le=100)] = 20
+    """After so many failed attempts the delivery is abandoned, and recorded so."""
+    first_retry_seconds: Annotated[float, Field(gt=0, le=3600)] = 5
+    """Pause after the first failure; each further one doubles it, with jitter."""
+    longest_retry_seconds: Annotated[float, Field(gt=0, le=24 * 3600)] = 1800
+    timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 20
+    """A channel that has not answered by then has failed this attempt."""
+    lease_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
+    """A delivery whose sender died is taken up again after so long."""
+    at_once_per_host: Annotated[int, Field(ge=1, le=64)] = 8
+    """Deliveries under way to one host; a host that fails gets one at a time until it answers again."""
+
+    @model_validator(mode="after")
+    def _lease_outlasts_an_attempt(self) -> Self:
+        if self.lease_seconds <= self.timeout_seconds:
+            raise ValueError("lease_seconds must be longer than timeout_seconds: a slow channel would be told twice")
+        if self.longest_retry_seconds < self.first_retry_seconds:
+            raise ValueError("longest_retry_seconds must not be shorter than first_retry_seconds")
+        return self
+
+
+class Memory(_Section):
+    """How much is remembered of each region and class, to count incidents and to know a report that comes again."""
+
+    reports: Annotated[int, Field(ge=10, le=5000)] = 500
+    days: Annotated[float, Field(gt=0, le=365)] = 30
+
+    @property
+    def length(self) -> timedelta:
+        """`days` as a duration."""
+        return timedelta(days=self.days)
+
+
+class AlertingRules(_Section):
+    """The whole of alerting.yaml; every part has a default."""
+
+    flag: Flag = Flag()
+    classify_failed: ClassifyFailed = ClassifyFailed()
+    notify: Notify = Notify()
+    silences: Silences = Silences()
+    sending: Sending = Sending()
+    memory: Memory = Memory()
+
+    @model_validator(mode="after")
+    def _memory_outlasts_the_window(self) -> Self:
+        if self.memory.length < self.flag.burst.window:
+            raise ValueError("memory.days must be longer than flag.burst.within_hours")
+        if self.memory.reports < self.flag.burst.incidents:
+            raise ValueError("memory.reports must not be smaller than flag.burst.incidents")
+        return self

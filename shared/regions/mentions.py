@@ -1,0 +1,483 @@
+"""Finds the names of regions in a text, each with the codes it may stand for and the part it plays.
+
+One pass over the words: a look-up of the first word of every name, then the longest name that fits. The time is
+linear in the length of the text.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from rapidfuzz.distance import OSA
+
+from shared.regions.cues import (
+    AND,
+    AUTHORITIES,
+    ENDS_A_NAME,
+    FIGURES,
+    FILLERS,
+    HASHTAG_PREFIXES,
+    LEVELS,
+    NEWSPAPERS,
+    NOT_A_PLACE_AFTER,
+    OFFICES,
+    ORIGINS,
+    PLACES,
+    TEASERS,
+    VENUES,
+    Level,
+    Role,
+)
+from shared.regions.gazetteer import DISTRICT, PROVINCE, REGENCY, SHORTEST_SPELLABLE, Gazetteer, consonants, is_city
+
+MOST_GUESSES = 6
+"""Words tried as a misspelt name, per text."""
+
+MOST_MENTIONS = 96
+"""Names beyond these are not weighed: a text that names more is a list, and the first ones are its head."""
+
+_TOKEN = re.compile(r"\w+|[–—\n.,:;()/#@!?&]|(?<=\s)-(?=\s)")
+_DROPPED = ("'", "’", "‘", "`", "´", "_")
+_NOT_DROPPED = str.maketrans({**dict.fromkeys(_DROPPED), "_": " "})
+_ADDRESS_ON_THE_NET = re.compile(
+    r"https?://\S{1,2000}|(?<![\w.])(?:[\w-]{1,60}\.){1,4}(?:com|co|id|net|org|info|news|tv|me|go)\b(?:/\S{0,2000})?",
+    re.IGNORECASE,
+)
+_NET_MARKS = (".com", ".co", ".id", ".net", ".org", ".info", ".news", ".tv", "://")
+_MARKS = frozenset("–—-\n.,:;()/#@!?&")
+_VILLAGE_CUES = frozenset(word for word, level in LEVELS.items() if level is Level.VILLAGE)
+_TEASER_STARTS = frozenset(first for first, _ in TEASERS)
+_CUES_OF_A_GUESS = (frozenset(LEVELS) - _VILLAGE_CUES) | AUTHORITIES | PLACES
+_NEVER_A_VILLAGE = frozenset(LEVELS) | OFFICES | ENDS_A_NAME | PLACES | ORIGINS | FILLERS
+_STOPS = frozenset(".\n!?;")
+_ABBREVIATIONS = frozenset(
+    {
+        "kab", "kec", "kel", "ds", "prov", "prop", "kep", "kp", "dsn", "adm", "jl", "jln", "gg", "h", "hj",
+        "drs", "dr", "ir", "prof", "no", "st", "gn",
+    }
+)  # fmt: skip
+_NATIONAL_NEWSROOM = "31"
+"""A dateline from Jakarta stands over news from everywhere."""
+_AFTER_A_DATELINE = frozenset(",:–—-")
+_LONG_WORD = 10
+_MISSPELT = 0.6
+_DATELINE_REACH = 6
+_MOST_BEFORE_DATELINE = 4
+_VENUE_REACH = 7
+_LONGEST_VILLAGE = 4
+
+
+@dataclass(slots=True)
+class Words:
+    """A text cut into words and marks, `lower` in lower case beside the original spelling."""
+
+    spelt: list[str]
+    lower: list[str]
+    has_case: bool
+    """Whether capitals tell names from other words in this text."""
+
+    def is_capital(self, index: int) -> bool:
+        return self.has_case and self.spelt[index][0].isupper()
+
+
+@dataclass(slots=True)
+class Mention:
+    """A name at words `start` to `end`, with the codes it may stand for."""
+
+    start: int
+    end: int
+    codes: tuple[str, ...]
+    role: Role
+    level: Level | None = None
+    other_codes: tuple[str, ...] = ()
+    """Codes the same name has at other levels, for when a neighbour asks for one of them."""
+    bonus: float = 0.0
+    certain: bool = True
+    """Whether the name can hardly be anything but a region: it blocks an answer from weaker names when ambiguous."""
+
+    @property
+    def weight(self) -> float:
+        """Weight of the role, with what the position adds."""
+        return self.role / 10 + self.bonus
+
+
+@dataclass(slots=True)
+class _Context:
+    """The cues directly before a name."""
+
+    level: Level | None = None
+    role: Role | None = None
+    cues: list[str] = field(default_factory=list)
+    begin: int = 0
+
+
+def cut(text: str) -> Words:
+    """Words and marks of a text; addresses on the net become a single `@`."""
+    if "." in text or "://" in text:
+        lowered = text.lower()
+        if any(mark in lowered for mark in _NET_MARKS):
+            text = _ADDRESS_ON_THE_NET.sub(" @ ", text)
+    if any(mark in text for mark in _DROPPED):
+        text = text.translate(_NOT_DROPPED)
+    spelt = _TOKEN.findall(text)
+    lower = " ".join(spelt).lower().split(" ") if spelt else []
+    if "." in lower:
+        kept = [i for i, word in enumerate(lower) if not (word == "." and i and lower[i - 1] in _ABBREVIATIONS)]
+        if len(kept) != len(lower):
+            spelt = [spelt[i] for i in kept]
+            lower = [lower[i] for i in kept]
+    return Words(spelt, lower, not text.islower() and not text.isupper())
+
+
+class MentionFinder:
+    """Finds regions named in a text. Never raises on any text."""
+
+    def __init__(self, gazetteer: Gazetteer) -> None:
+        self._gazetteer = gazetteer
+        self._starts = frozenset(gazetteer.longest) | _VILLAGE_CUES | _TEASER_STARTS | {"#"}
+
+    def find(self, words: Words) -> list[Mention]:
+        """All names in order of the text, at most `MOST_MENTIONS`."""
+        found: list[Mention] = []
+        lower, starts = words.lower, self._starts
+        free_from = 0
+        for index in [i for i, word in enumerate(lower) if word in starts]:
+            if index < free_from:
+                continue
+            word = lower[index]
+            mention = None
+            if word in _TEASER_STARTS and tuple(lower[index : index + 2]) in TEASERS:
+                free_from = _end_of_teaser(lower, index)
+                continue
+            if word == "#":
+                mention = self._hashtag(words, index + 1)
+            elif word in self._gazetteer.longest:
+                mention = self._named(words, index, found)
+            if LEVELS.get(word) is Level.VILLAGE and (mention is None or mention.end == index + 1):
+                mention = self._village(words, index) or mention
+            if mention is not None:
+                found.append(mention)
+                free_from = mention.end
+                if len(found) == MOST_MENTIONS:
+                    break
+        return found
+
+    def guess(self, words: Words) -> list[Mention]:
+        """Names that are misspelt ("banjarmsin") or cut in two ("Balik papan"), for a text in which none was found.
+
+        Tries at most `MOST_GUESSES` words behind a cue against names that begin with the same letter.
+        """
+        found: list[Mention] = []
+        lower, gazetteer = words.lower, self._gazetteer
+        guesses = 0
+        for index in self._worth_a_guess(lower):
+            word = lower[index]
+            if word in _MARKS or word in _NEVER_A_VILLAGE:
+                continue
+            following = lower[index + 1] if index + 1 < len(lower) else "\n"
+            pair = f"{word} {following}"
+            name = gazetteer.a_letter_short.get(pair) or gazetteer.a_letter_short.get(word)
+            if name is None and len(word + following) > SHORTEST_SPELLABLE and word + following in gazetteer.names:
+                name = word + following
+            before = lower[index - 1] if index else "\n"
+            if name is None and before in _CUES_OF_A_GUESS and word not in gazetteer.names:
+                guesses += 1
+                name = self._nearest(word, pair, LEVELS.get(before))
+            if name is not None:
+                context = _context(words, index)
+                codes = _read(gazetteer.names[name], context.level)
+                role = Role.VENUE if _near_venue(lower, context.begin) else context.role or Role.MENTION
+                found.append(Mention(index, index + 1, codes, role, context.level, bonus=-_MISSPELT))
+            if guesses == MOST_GUESSES or len(found) == MOST_GUESSES:
+                break
+        return found
+
+    def _worth_a_guess(self, lower: list[str]) -> list[int]:
+        starts, cues = self._gazetteer.halves, _CUES_OF_A_GUESS
+        short = self._gazetteer.a_letter_short
+        before = ["\n", *lower]
+        return [i for i, word in enumerate(lower) if before[i] in cues or word in starts or word in short]
+
+    def _nearest(self, word: str, pair: str, level: Level | None) -> str | None:
+        gazetteer = self._gazetteer
+        for written in (pair, word):
+            if written in gazetteer.not_misspelt or written in gazetteer.villages:
+                continue
+            if level is Level.DISTRICT:
+                # Seven thousand names are like too many words: here only a letter may be missing.
+                names = gazetteer.districts_by_consonants.get(consonants(written), ())
+                names = tuple(name for name in names if len(name) > len(written) >= SHORTEST_SPELLABLE)
+                most = 1
+            else:
+                names = (
+                    gazetteer.by_consonants.get(consonants(written), ()) if len(written) > SHORTEST_SPELLABLE else ()
+                )
+                most = 2 if len(written) >= _LONG_WORD else 1
+            near = [name for name in names if OSA.distance(written, name) <= most]
+            if len(near) == 1:
+                return near[0]
+        return None
+
+    def _named(self, words: Words, start: int, found: list[Mention]) -> Mention | None:
+        lower, names = words.lower, self._gazetteer.names
+        for length in range(min(self._gazetteer.longest[lower[start]], len(lower) - start), 0, -1):
+            name = lower[start] if length == 1 else " ".join(lower[start : start + length])
+            codes = names.get(name)
+            if codes is None:
+                continue
+            end = start + length
+            context = _context(words, start)
+            level = context.level
+            after = lower[end] if end < len(lower) else "\n"
+            if level is Level.CITY and _names_both_kinds(lower, start):
+                level = None
+            if after == "kota" and level is None and len(codes) > 1 and not self._starts_a_name(lower, end + 1):
+                level, end = Level.CITY, end + 1
+            if name.startswith("kota ") and level is not Level.DISTRICT and any(map(is_city, names.get(name[5:], ()))):
+                # "Kota Padang" is the city, though a far district bears the name as well.
+                return None
+            read = _read(codes, level)
+            if self._is_place(words, name, read, level, start, end, context, found):
+                role = self._role(words, read, start, end, context)
+                if role is Role.DATELINE and read == (_NATIONAL_NEWSROOM,):
+                    return None
+                if role is Role.MENTION and found and found[-1].end == start - 1 and lower[start - 1] in AND:
+                    role = found[-1].role
+                return Mention(
+                    start, end, read, role, level,
+                    other_codes=codes if len(codes) > len(read) else (),
+                    certain=level is not None or len(read[0]) <= REGENCY,
+                )  # fmt: skip
+        return None
+
+    def _village(self, words: Words, cue: int) -> Mention | None:
+        """The village named right behind a cue such as `desa` or `PKD`."""
+        lower, villages = words.lower, self._gazetteer.villages
+        start = cue + 1
+        for length in range(min(_LONGEST_VILLAGE, len(lower) - start), 0, -1):
+            last = start + length - 1
+            if lower[start] in _MARKS or lower[last] in _MARKS:
+                continue
+            name = " ".join(lower[start : last + 1])
+            codes = villages.get(name)
+            if codes is None or name in self._gazetteer.never_alone or name in _NEVER_A_VILLAGE:
+                continue
+            capital = words.is_capital(start)
+            if length == 1 and not capital:
+                if (
+                    words.has_case
+                    and name not in self._gazetteer.names
+                    and lower[cue] not in ("desa", "kelurahan", "pkd")
+                ):
+                    continue
+                if len(name) < 4 or name in self._gazetteer.ordinary:
+                    continue
+            if length > 1 and words.has_case and not capital and name not in self._gazetteer.names:
+                continue
+            read = tuple(codes.split())
+            context = _context(words, start)
+            role = Role.SUBJECT if context.role is Role.SUBJECT else Role.ADDRESS
+            return Mention(start, last + 1, read, role, Level.VILLAGE, certain=False)
+        return None
+
+    def _hashtag(self, words: Words, index: int) -> Mention | None:
+        if index == len(words.lower) or words.lower[index] in _MARKS:
+            return None
+        tag = words.lower[index].strip("0123456789")
+        names, ordinary = self._gazetteer.names, self._gazetteer.ordinary
+        codes = names.get(tag)
+        role = Role.MENTION
+        if codes is None or tag in ordinary:
+            for prefix in HASHTAG_PREFIXES:
+                if tag.startswith(prefix) and (named := names.get(tag.removeprefix(prefix))):
+                    codes, role = tuple(code for code in named if len(code) <= REGENCY), Role.MENTION
+                    level = LEVELS.get(prefix)
+                    if codes:
+                        return Mention(index, index + 1, _read(codes, level), role, level)
+            return None
+        if len(codes[0]) > REGENCY and len(tag) < 6:
+            return None
+        return Mention(index, index + 1, _read(codes, None), role, certain=False)
+
+    def _is_place(
+        self, words: Words, name: str, codes: tuple[str, ...], level: Level | None,
+        start: int, end: int, context: _Context, found: list[Mention],
+    ) -> bool:  # fmt: skip
+        before = words.lower[start - 1] if start else "\n"
+        after = words.lower[end] if end < len(words.lower) else "\n"
+        if before == "@" and start > 1 and words.lower[start - 2] != "," and not context.cues:
+            return False
+        cued = context.role is not None or level is not None
+        if (after in NEWSPAPERS and words.is_capital(end)) or (after in FIGURES and not words.is_capital(end)):
+            return False
+        if not cued and before in NOT_A_PLACE_AFTER:
+            return False
+        if start > 1 and words.lower[start - 2] in ("jalan", "jl", "jln") and not cued:
+            return False
+        capital = words.is_capital(start)
+        continues = bool(found) and start - found[-1].end <= 1
+        opens = before == "\n" and after in _AFTER_A_DATELINE
+        if name in self._gazetteer.never_alone:
+            if len(codes[0]) <= REGENCY and cued and capital:
+                return True
+            fits = level is not None and _fits(codes, level)
+            return fits and (capital or len(codes[0]) <= REGENCY or _boundary(words, end))
+        if name in self._gazetteer.ordinary:
+            if after == "jaya":
+                return False
+            if cued and (capital or (_boundary(words, end) and (level is not None or len(codes[0]) <= REGENCY))):
+                return True
+            if len(codes[0]) <= REGENCY:
+                if level is not None and _fits(codes, level):
+                    return True
+                if capital and (opens or (start and words.spelt[start - 1].islower())):
+                    return True
+            if opens and capital and after == "," and self._starts_a_name(words.lower, end + 1):
+                return True
+            return continues and (capital or before == ",")
+        if len(codes[0]) <= REGENCY or cued or continues or (opens and capital):
+            return True
+        if name in self._gazetteer.only_with_cue:
+            return False
+        if words.has_case and not capital:
+            return len(name) >= 6
+        if " " in name:
+            return True
+        if capital and (
+            _is_name_part(words, start - 1) or (_is_name_part(words, end) and after not in self._gazetteer.longest)
+        ):
+            return False
+        return len(name) >= 5
+
+    def _starts_a_name(self, lower: list[str], index: int) -> bool:
+        return index < len(lower) and lower[index] in self._gazetteer.longest
+
+    def _role(self, words: Words, codes: tuple[str, ...], start: int, end: int, context: _Context) -> Role:
+        if context.role is Role.SUBJECT:
+            return Role.SUBJECT
+        if context.role in (None, Role.ADDRESS) and _near_venue(words.lower, context.begin):
+            return Role.VENUE
+        if context.role is None and _is_dateline(words, start, end):
+            newsroom = any(code in self._gazetteer.news_towns for code in codes)
+            return Role.NEWSROOM if newsroom else Role.DATELINE
+        return context.role or Role.MENTION
+
+
+def _context(words: Words, start: int) -> _Context:
+    """Reads the cues before a name, nearest first: `kades di X` is a subject, `di Kab. X` an address."""
+    lower = words.lower
+    context = _Context(begin=start)
+    index = start - 1
+    while index >= 0 and len(context.cues) < 4:
+        word = lower[index]
+        if word in OFFICES:
+            context.role = Role.SUBJECT
+            if context.level is None and not context.cues:
+                context.level = LEVELS.get(word)
+        elif word in LEVELS and (context.role is None or context.role is Role.ADDRESS):
+            if context.level is None:
+                context.level = LEVELS[word]
+            context.role = context.role or Role.ADDRESS
+        elif word in PLACES and context.role in (None, Role.ADDRESS):
+            context.role = context.role or Role.PLACE
+        elif word in ORIGINS and context.role in (None, Role.ADDRESS):
+            context.role = context.role or Role.ORIGIN
+        elif word not in FILLERS:
+            break
+        context.cues.append(word)
+        context.begin = index
+        if context.role is Role.SUBJECT:
+            break
+        index -= 1
+    return context
+
+
+def _names_both_kinds(lower: list[str], start: int) -> bool:
+    """Whether the name is one of "Kabupaten dan Kota Malang", which is neither."""
+    return start >= 3 and lower[start - 2] in AND and lower[start - 3] in ("kabupaten", "kab")
+
+
+def _read(codes: tuple[str, ...], level: Level | None) -> tuple[str, ...]:
+    """The codes that fit the announced level; without one the highest level of the name."""
+    if level is Level.PROVINCE:
+        fitting = [code for code in codes if len(code) == PROVINCE]
+    elif level in (Level.REGENCY, Level.CITY):
+        fitting = [code for code in codes if len(code) == REGENCY and is_city(code) == (level is Level.CITY)]
+        fitting = fitting or [code for code in codes if len(code) == REGENCY]
+    elif level is Level.DISTRICT:
+        fitting = [code for code in codes if len(code) == DISTRICT]
+    else:
+        fitting = []
+    return tuple(fitting) or tuple(code for code in codes if len(code) == len(codes[0]))
+
+
+def _fits(codes: tuple[str, ...], level: Level) -> bool:
+    length = {Level.PROVINCE: PROVINCE, Level.REGENCY: REGENCY, Level.CITY: REGENCY, Level.DISTRICT: DISTRICT}.get(
+        level
+    )
+    return length is not None and len(codes[0]) == length
+
+
+def _boundary(words: Words, index: int) -> bool:
+    """Whether a name may end before this word."""
+    return (
+        index >= len(words.lower)
+        or words.lower[index] in _MARKS
+        or words.lower[index] in ENDS_A_NAME
+        or (words.lower[index][0].isdigit())
+    )
+
+
+def _is_name_part(words: Words, index: int) -> bool:
+    """Whether the word is capitalised and says nothing by itself, as a part of a person's name does."""
+    if not 0 <= index < len(words.lower) or words.lower[index] in _MARKS:
+        return False
+    word = words.lower[index]
+    return (
+        words.is_capital(index)
+        and word not in OFFICES
+        and word not in LEVELS
+        and word not in PLACES
+        and (word not in ORIGINS and (index == 0 or words.lower[index - 1] not in _STOPS))
+        and index > 0
+    )
+
+
+def _near_venue(lower: list[str], start: int) -> bool:
+    for index in range(start - 1, max(-1, start - 1 - _VENUE_REACH), -1):
+        if lower[index] in _STOPS:
+            return False
+        if lower[index] in VENUES:
+            return True
+    return False
+
+
+def _is_dateline(words: Words, start: int, end: int) -> bool:
+    line_start = start
+    while line_start and words.lower[line_start - 1] != "\n":
+        line_start -= 1
+        if start - line_start > _MOST_BEFORE_DATELINE:
+            return False
+    if start > line_start and words.lower[start - 1] not in ",@-–—()":
+        return False
+    for index in range(end, min(end + _DATELINE_REACH, len(words.lower))):
+        word = words.lower[index]
+        if word in ("–", "—", "-"):
+            return True
+        if word in ("\n", ".") or word in OFFICES:
+            return False
+        if word[0].isdigit() and words.lower[end] == ",":
+            return True
+    return False
+
+
+def _end_of_teaser(lower: list[str], index: int) -> int:
+    """End of the line; where it says no more than "Baca juga:", the end of the next line that is not empty."""
+    end = index
+    while end < len(lower) and lower[end] != "\n":
+        end += 1
+    if all(word in _MARKS for word in lower[index + 2 : end]):
+        while end < len(lower) and lower[end] == "\n":
+            end += 1
+        while end < len(lower) and lower[end] != "\n":
+            end += 1
+    return end

@@ -1,0 +1,214 @@
+"""The consumer layer against a real Redis: what happens when messages, consumers, groups or Redis itself fail."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+import redis
+from redis.asyncio import Redis
+
+from shared.bus import quarantine
+from shared.bus.consumer import Handle
+from shared.bus.errors import DependencyAwayError, UnprocessableError
+from shared.bus.message import Message
+from shared.bus.outbox import Outbox
+from shared.bus.streams import ASSESSMENTS, QUARANTINE, REPORTS, SUBMISSIONS, ensure_all_groups
+from shared.bus.trim import KEEP_ENTRIES, trim
+from shared.service import Service
+from shared.settings import Settings
+from tests.backends import start_redis
+from tests.running import eventually, running
+
+
+async def hand_on(batch: Sequence[Message], outbox: Outbox) -> None:
+    """Copies every submission to the stream of reports; `bad` cannot be processed."""
+    for message in batch:
+        if message.body == b"bad":
+            raise UnprocessableError("it says bad")
+        outbox.publish(REPORTS, message.body)
+
+
+def copying(url: str, handle: Handle = hand_on, *, batch_size: int = 50, **settings: float) -> Service:
+    service = Service("test", Settings(redis_url=url, claim_idle_seconds=0.3, **settings))
+    service.consume(SUBMISSIONS, "normaliser", handle, batch_size=batch_size)
+    return service
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as connection:
+        yield connection
+
+
+async def submit(client: Redis, *bodies: bytes) -> None:
+    async with client.pipeline(transaction=False) as pipe:
+        for body in bodies:
+            pipe.xadd(SUBMISSIONS.name, {b"body": body})
+        await pipe.execute()
+
+
+async def handed_on(client: Redis) -> list[bytes]:
+    return sorted(fields[b"body"] for _, fields in await client.xrange(REPORTS.name))
+
+
+def numbers(count: int, start: int = 0) -> list[bytes]:
+    return [b"%06d" % number for number in range(start, start + count)]
+
+
+async def test_what_was_sent_before_the_first_start_is_read(client: Redis, redis_url: str) -> None:
+    await submit(client, *numbers(120))
+    async with running(copying(redis_url)):
+        await eventually(lambda: has(client, numbers(120)))
+
+
+async def has(client: Redis, expected: list[bytes]) -> bool:
+    return await handed_on(client) == expected
+
+
+async def test_a_bad_message_goes_to_quarantine_alone_and_its_neighbours_flow_on(client: Redis, redis_url: str) -> None:
+    await submit(client, *numbers(30), b"bad", *numbers(30, 30))
+    async with running(copying(redis_url)):
+        await eventually(lambda: has(client, numbers(60)))
+        [(_, entry)] = await client.xrange(QUARANTINE.name)
+    assert entry[b"field:body"] == b"bad"
+    assert entry[b"error"] == b"it says bad"
+    assert entry[b"group"] == b"normaliser"
+
+
+async def test_what_a_killed_consumer_had_read_is_taken_over(client: Redis, redis_url: str) -> None:
+    await ensure_all_groups(client)
+    await submit(client, *numbers(40))
+    await client.xreadgroup("normaliser", "killed", {SUBMISSIONS.name: ">"}, count=40)
+    async with running(copying(redis_url)):
+        await eventually(lambda: has(client, numbers(40)))
+    assert (await client.xpending(SUBMISSIONS.name, "normaliser"))["pending"] == 0
+
+
+async def test_a_message_that_ends_every_consumer_is_put_aside_and_the_others_flow_on(
+    client: Redis, redis_url: str
+) -> None:
+    await ensure_all_groups(client)
+    await submit(client, b"deadly")
+    [[_, [(deadly, _)]]] = await client.xreadgroup("normaliser", "killed", {SUBMISSIONS.name: ">"})
+    for _ in range(6):
+        await client.xclaim(SUBMISSIONS.name, "normaliser", "killed", 0, [deadly])
+    await submit(client, *numbers(10))
+    async with running(copying(redis_url)):
+        await eventually(lambda: has(client, numbers(10)))
+        await eventually(lambda: length(client, QUARANTINE.name, 1))
+
+
+async def length(client: Redis, stream: str, count: int) -> bool:
+    return await client.xlen(stream) == count
+
+
+async def test_a_vanished_group_comes_back_and_reading_goes_on(client: Redis, redis_url: str) -> None:
+    async with running(copying(redis_url)):
+        await submit(client, *numbers(5))
+        await eventually(lambda: has(client, numbers(5)))
+        await client.flushall()
+        await submit(client, *numbers(5, 100))
+        await eventually(lambda: has(client, numbers(5, 100)))
+
+
+async def test_a_redis_that_is_killed_and_started_again_costs_nothing(tmp_path: Path) -> None:
+    with start_redis(tmp_path) as server:
+        async with running(copying(server.url)):
+            async with Redis.from_url(server.url) as before:
+                await submit(before, *numbers(300))
+            server.kill()
+            server.start_again()
+            async with Redis.from_url(server.url) as after:
+                await submit(after, *numbers(300, 300))
+                await eventually(lambda: covers(after, set(numbers(600))))
+
+
+async def covers(client: Redis, expected: set[bytes]) -> bool:
+    return set(await handed_on(client)) == expected
+
+
+async def test_while_a_dependency_is_away_the_batch_is_kept_and_tried_again(client: Redis, redis_url: str) -> None:
+    refusals = 3
+
+    async def away_at_first(batch: Sequence[Message], outbox: Outbox) -> None:
+        nonlocal refusals
+        await hand_on(batch[:2], outbox)
+        if refusals:
+            refusals -= 1
+            raise DependencyAwayError("away")
+        await hand_on(batch[2:], outbox)
+
+    await submit(client, *numbers(20))
+    async with running(copying(redis_url, away_at_first)):
+        await eventually(lambda: has(client, numbers(20)))
+    assert await client.xlen(QUARANTINE.name) == 0
+
+
+async def test_when_everything_fails_the_service_stops_and_keeps_the_rest_pending(
+    client: Redis, redis_url: str
+) -> None:
+    async def broken(_batch: Sequence[Message], _outbox: Outbox) -> None:
+        raise RuntimeError("a bug of ours")
+
+    await submit(client, *numbers(500))
+    service = copying(redis_url, broken, quarantine_limit=20)
+    async with running(service):
+        await eventually(lambda: stopped(service))
+    assert "a bug of ours" in service.broken
+    assert await client.xlen(QUARANTINE.name) <= 20
+    assert (await client.xpending(SUBMISSIONS.name, "normaliser"))["pending"] > 0
+
+
+async def stopped(service: Service) -> bool:
+    return bool(service.broken)
+
+
+async def test_a_replayed_message_flows_on_as_if_nothing_had_happened(client: Redis, redis_url: str) -> None:
+    await submit(client, b"bad")
+    async with running(copying(redis_url)):
+        await eventually(lambda: length(client, QUARANTINE.name, 1))
+
+    async def cured(batch: Sequence[Message], outbox: Outbox) -> None:
+        for message in batch:
+            outbox.publish(REPORTS, message.body)
+
+    with redis.Redis.from_url(redis_url) as operator:
+        [one] = quarantine.read_quarantine(operator)
+        quarantine.replay(operator, one)
+        assert list(quarantine.read_quarantine(operator)) == []
+    async with running(copying(redis_url, cured)):
+        await eventually(lambda: has(client, [b"bad"]))
+
+
+async def test_a_stream_is_trimmed_only_behind_its_slowest_group(client: Redis) -> None:
+    await ensure_all_groups(client)
+    async with client.pipeline(transaction=False) as pipe:
+        for body in numbers(20_000):
+            pipe.xadd(ASSESSMENTS.name, {b"body": body})
+        await pipe.execute()
+    await client.xreadgroup("alerts", "fast", {ASSESSMENTS.name: ">"}, count=20_000, noack=True)
+    assert await trim(client, ASSESSMENTS) == 0, "the archive has read nothing yet"
+
+    [[_, entries]] = await client.xreadgroup("archive", "slow", {ASSESSMENTS.name: ">"}, count=15_000)
+    ids = [id_ for id_, _ in entries]
+    await client.xack(ASSESSMENTS.name, "archive", *ids[:9_000], *ids[10_000:])
+    removed = await trim(client, ASSESSMENTS)
+    [(oldest, _)] = await client.xrange(ASSESSMENTS.name, count=1)
+    assert 0 < removed <= 9_000
+    assert oldest <= ids[9_000], "what the archive still holds is kept"
+
+
+async def test_a_group_that_is_missing_holds_the_trimming_back(client: Redis) -> None:
+    for body in numbers(KEEP_ENTRIES * 2):
+        await client.xadd(ASSESSMENTS.name, {b"body": body})
+    await client.xgroup_create(ASSESSMENTS.name, "alerts", id="$")
+    assert await trim(client, ASSESSMENTS) == 0
+
+
+async def test_two_consumers_share_a_stream_and_each_message_is_handled_once(client: Redis, redis_url: str) -> None:
+    await submit(client, *numbers(2_000))
+    async with running(copying(redis_url)), running(copying(redis_url)):
+        await eventually(lambda: length(client, REPORTS.name, 2_000))
+        await asyncio.wait_for(client.ping(), 1)
+    assert await handed_on(client) == numbers(2_000)
