@@ -12,7 +12,7 @@ from rich.panel import Panel
 
 from deploy.cli.console import err, out
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption
-from deploy.embedded.data_dir import DataDir, Runtime
+from deploy.embedded.data_dir import DataDir, EmbeddedError, Runtime
 from deploy.embedded.notices import follow_notifications
 from deploy.embedded.system import EmbeddedSystem
 from shared.observability.logs import configure_logs
@@ -39,7 +39,7 @@ async def _up(data: DataDir, port: int, demo: bool) -> None:
     try:
         await asyncio.wait([begun, stopped], return_when=asyncio.FIRST_COMPLETED)
         if begun.done():
-            begun.result()
+            _raise_first(begun)
         await stopped
         err.print("\nStopping: nothing more is taken in, what is under way arrives ...")
     finally:
@@ -50,9 +50,20 @@ async def _up(data: DataDir, port: int, demo: bool) -> None:
     err.print("Stopped. `salingjaga up` carries on from here.")
 
 
+def _raise_first(begun: "asyncio.Task[None]") -> None:
+    """What ended the start: of several processes that fail together, the first is said."""
+    try:
+        begun.result()
+    except* EmbeddedError as errors:
+        first: BaseException = errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
+
+
 async def _begin(system: EmbeddedSystem, demo: bool) -> None:
-    with err.status("Starting ...") as status:
-        runtime = await system.start(lambda what: status.update(f"Starting {what} ..."))
+    with err.status("Starting Redis, ClickHouse and the services ..."):
+        runtime = await system.start()
     out.print(_welcome(system.data, runtime))
     sys.stdout.flush()
     following = asyncio.create_task(follow_notifications(system.data.notifications, out))

@@ -29,8 +29,6 @@ SERVICES: dict[str, tuple[str, ...]] = {
 }
 PREFERRED_PORTS = {"redis": 6390, "clickhouse": 8123}
 
-Report = Callable[[str], None]
-
 
 class EmbeddedSystem:
     """Redis, ClickHouse and the services, under one supervisor.
@@ -49,11 +47,8 @@ class EmbeddedSystem:
         self._ports: dict[str, int] = {}
         self._chores: list[asyncio.Task[None]] = []
 
-    async def start(self, report: Report) -> Runtime:
+    async def start(self) -> Runtime:
         """Start everything and return when all of it is ready.
-
-        Args:
-            report: told in a word what is being started.
 
         Raises:
             EmbeddedError: in one sentence, what prevents it and the cure.
@@ -66,31 +61,34 @@ class EmbeddedSystem:
         environment = self._environment(credentials)
         self._chores.append(asyncio.create_task(self._supervisor.tend_logs()))
 
-        report("Redis")
         write_config(
             self.data.redis_config,
             folder=self.data.redis,
             port=self._ports["redis"],
             password=credentials.redis_password,
-            fsync=self._given.get("SALINGJAGA_FSYNC", "everysec"),
+            fsync=self._given.get("SALINGJAGA_FSYNC", "always"),
         )
-        await self._run("redis", [find_redis_server(), str(self.data.redis_config)], environment, self._redis_answers)
-        report("ClickHouse")
+        redis = [find_redis_server(), str(self.data.redis_config)]
         write_private(self.data.clickhouse_accounts, _accounts(credentials))
         clickhouse = [sys.executable, "-m", "deploy.embedded.clickhouse", "--data-dir", str(self.data.clickhouse)]
         clickhouse += ["--port", str(self._ports["clickhouse"]), "--credentials", str(self.data.clickhouse_accounts)]
-        await self._run("clickhouse", clickhouse, environment, self._answers(self._ports["clickhouse"], "/ping"))
-        report("services")
-        await asyncio.gather(*(self._run_service(name, environment) for name in SERVICES))
+        # All at once: a service waits for what it needs by itself, as it does whenever that goes away.
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._run("redis", redis, environment, self._redis_answers))
+            answers = self._answers(self._ports["clickhouse"], "/ping")
+            group.create_task(self._run("clickhouse", clickhouse, environment, answers))
+            for name in SERVICES:
+                group.create_task(self._run_service(name, environment))
         self._supervisor.on_change = self._write_runtime
         return self._write_runtime()
 
     async def stop(self) -> None:
         """Take nothing more in, let what is under way arrive, stop everything; within ten seconds."""
         await self._supervisor.stop(["webhook"], within_seconds=STOP_SECONDS)
-        with contextlib.suppress(TimeoutError, RedisError, OSError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await self._drained()
+        if self._supervisor.programs:
+            with contextlib.suppress(TimeoutError, RedisError, OSError):
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await self._drained()
         await self._supervisor.stop(list(SERVICES), within_seconds=STOP_SECONDS)
         await self._supervisor.stop(["redis", "clickhouse"], within_seconds=STOP_SECONDS)
         for chore in self._chores:

@@ -6,14 +6,18 @@ from datetime import datetime
 from pathlib import Path
 from uuid import uuid5
 
+import structlog
+
 from services.alerts import decide
 from services.alerts.case import Alert, Case, Cause, Reason
 from services.alerts.channels import channel_label, takes_html
 from services.alerts.decide import Outcome
 from services.alerts.officers import Officer, Officers
-from services.alerts.render import Renderer, Text
+from services.alerts.render import Renderer, Text, bare_text
 from services.alerts.rules import AlertingRules
 from services.alerts.store import Change, QueuedDelivery, case_key
+
+log = structlog.get_logger()
 
 NOBODY_CONFIGURED = "embedded-default"
 """Stands for the officer in deliveries to the notification file, which is used while officers.yaml names nobody."""
@@ -49,8 +53,14 @@ class Announcer:
     def _deliveries(self, case: Case, alert: Alert, reason: Reason, now: datetime) -> tuple[QueuedDelivery, ...]:
         channels = self._channels(case, alert)
         if not channels:
+            log.error("nobody_to_tell", alert=str(alert.alert_id), region=case.region_code)
             return ()
-        text = self.renderer.render(case, reason, self.rules(), now)
+        try:
+            text = self.renderer.render(case, reason, self.rules(), now)
+        except Exception:
+            # A template broken by an edit must not keep an alert from its officers.
+            log.exception("notification_text_failed", alert=str(alert.alert_id))
+            text = bare_text(case, alert, reason)
         return tuple(
             _queued(case, alert, reason, text, officer_id=officer_id, place=place, label=label, html=html)
             for officer_id, place, label, html in channels

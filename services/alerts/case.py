@@ -40,6 +40,7 @@ class Act(Struct, frozen=True):
 
     code: str
     name: str
+    severity: Severity
     quotes: tuple[str, ...] = ()
     norms: tuple[CitedNorm, ...] = ()
     missing: tuple[str, ...] = ()

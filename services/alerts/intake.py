@@ -58,7 +58,7 @@ def concerns(assessment: Assessment, rules: AlertingRules) -> Case | None:
     region = assessment.report.region
     primary = assessment.judgement.primary
     risk_class = RiskClass.OTHER_RISK if primary is RiskClass.NONE else primary
-    return Case(region.code if region else "", region.name if region else UNKNOWN_REGION, risk_class)
+    return Case(region.code if region else "", clean(region.name, _WORDS) if region else UNKNOWN_REGION, risk_class)
 
 
 def news_of(assessment: Assessment) -> News:
@@ -87,23 +87,27 @@ def news_of(assessment: Assessment) -> News:
 def _acts(assessment: Assessment) -> tuple[Act, ...]:
     report, judgement = assessment.report, assessment.judgement
     if judgement.kind is Kind.CLASSIFY_FAILED:
-        return (Act("classify_failed", clean(judgement.reason, _WORDS)),)
+        return (Act("classify_failed", clean(judgement.reason, _WORDS), judgement.severity),)
     findings = sorted(judgement.findings, key=lambda finding: (finding.severity.rank, finding.risk), reverse=True)
     if not findings:
-        return (Act("", "", quotes=(clean(report.text, QUOTE_CHARACTERS),)),)
-    return tuple(_act(report, finding) for finding in findings[:_ACTS])
+        return (Act("", "", judgement.severity, quotes=(clean(report.text, QUOTE_CHARACTERS),)),)
+    shown: set[str] = set()
+    return tuple(_act(report, finding, shown) for finding in findings[:_ACTS])
 
 
-def _act(report: Report, finding: Finding) -> Act:
+def _act(report: Report, finding: Finding, shown: set[str]) -> Act:
+    """The act of a finding; sentences in `shown` were quoted for another act already and are not repeated."""
     quotes: dict[str, None] = {}
     for span in finding.evidence:
         fits = report.text[span.start : span.end] == span.text
         words = quote(report.text, span.start, span.end) if fits else clean(span.text, QUOTE_CHARACTERS)
-        if words and not any(words in other for other in quotes):
+        if words and not any(words in other for other in (*quotes, *shown)):
             quotes[words] = None
+    shown.update(quotes)
     return Act(
         code=finding.code,
         name=clean(finding.name or finding.code, _WORDS),
+        severity=finding.severity,
         quotes=tuple(quotes)[:_QUOTES],
         norms=tuple(
             CitedNorm(norm.id, clean(norm.citation, _WORDS), norm.verified, clean(norm.sanction, _WORDS), norm.channel)

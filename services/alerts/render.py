@@ -163,6 +163,13 @@ def title_of(case: Case, alert: Alert, reason: Reason) -> str:
     return words[: _TITLE_CHARACTERS - len(news)] + news
 
 
+def bare_text(case: Case, alert: Alert, reason: Reason) -> Text:
+    """What is sent when the templates fail: the title and where to read on."""
+    title = title_of(case, alert, reason)
+    plain = f"Rincian dan tindak lanjut: salingjaga alerts show {alert.alert_id}\n"
+    return Text(title, plain, html=f"<p>{plain}</p>")
+
+
 def _why(alert: Alert, reason: Reason, rules: AlertingRules) -> str:
     if reason is Reason.FIRST:
         causes = {

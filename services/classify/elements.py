@@ -12,7 +12,11 @@ _HONORIFICS = frozenset(
 )
 _RECEIVER_WORDS = frozenset("ke kepada pada untuk bagi ka kapada terhadap lapor laporkan maring dumateng buat".split())
 _AGENT_WORDS = frozenset("oleh sama dari dening ulih ambek".split())
+_WITNESS_WORDS = frozenset("kata ujar jelas ungkap tutur disaksikan menurut laporan laporkan dilaporkan bersama ujarnya".split())
+_RELATIVE_WORDS = frozenset("yang karena lantaran terkait diduga setelah atas usai".split())
 _REACH = 3
+_COORDINATED = 2
+"""Words between two officials who act together: "camat dan kades"."""
 
 
 @dataclass(slots=True)
@@ -81,7 +85,11 @@ class Reader:
         self._reporting = frozenset(
             concepts[n] for n in ("actor.watch", "actor.organizer", "actor.polri", "actor.official") if n in concepts
         )
-        self._ordering = self._mask(("act.order", "act.gather", "act.threaten"))
+        self._ordering = self._mask(("act.order", "act.gather", "act.threaten", "act.contact", "act.appeal"))
+        self._blockers = self._mask(
+            n for n in actors if n[6:] in {"asn", "honorer", "tni", "polri", "village", "bumn", "organizer", "official"}
+        )
+        self._contact = self._mask(("act.contact",))
         self._giving = self._mask(("act.give", "act.bribe"))
         self._report = self._bits["act.report"]
         self._number = self._bits["side.number"]
@@ -143,6 +151,8 @@ class Reader:
             form = _form(words[before])
             if form in _RECEIVER_WORDS:
                 return "receiver"
+            if form in _WITNESS_WORDS and hit.concept in self._reporting:
+                return "reporter"
             if form in _AGENT_WORDS:
                 return ""
         after_verb = before_verb = 0
@@ -155,13 +165,13 @@ class Reader:
                 passive = words[other.start].passive
                 if bit & self._report and not passive and hit.concept in self._reporting:
                     return "reporter"
-                if passive and bit & self._ordering:
+                if passive and bit & (self._ordering & ~self._contact):
                     after_verb = 1
                 elif passive and bit & self._giving and not after_verb:
                     after_verb = 2
-            elif other.end - 1 == before:
+            elif other.end - 1 == before and not bit & self._report:
                 verb_before, before_verb = other, bit
-        if verb_before is not None:
+        if verb_before is not None and not self._accused_after(words, sentence, hit):
             if words[verb_before.start].passive:
                 return ""
             if before_verb & self._ordering:
@@ -171,6 +181,11 @@ class Reader:
         if after_verb:
             return "patient" if after_verb == 1 else "receiver"
         return ""
+
+    @staticmethod
+    def _accused_after(words: Sequence[Entry], sentence: Sentence, hit: Hit) -> bool:
+        """Whether the sentence goes on to say what this official did: "memanggil kades yang mengantar calon"."""
+        return any(_form(word) in _RELATIVE_WORDS for word in words[hit.end : min(hit.end + 4, sentence.end)])
 
     def units(self, scan: Scan) -> tuple[list[Unit], list[Unit]]:
         """The sentences of a text, and its pairs of neighbouring sentences."""
@@ -195,9 +210,13 @@ class Reader:
         single, pairs = self.units(scan)
         filled: list[Filled] = []
         for frame in possible:
-            alone = [f for unit in single if frame.possible(unit.mask) and (f := _closest(frame, unit))]
+            alone = [
+                f for unit in single if frame.possible(unit.mask) and (f := _closest(frame, unit, self._blockers))
+            ]
             if not alone and frame.rule.joins:
-                alone = [f for unit in pairs if frame.possible(unit.mask) and (f := _closest(frame, unit))]
+                alone = [
+                    f for unit in pairs if frame.possible(unit.mask) and (f := _closest(frame, unit, self._blockers))
+                ]
             filled.extend(alone)
         return filled
 
@@ -213,7 +232,7 @@ def _form(entry: Entry) -> str:
     return entry.keys[0] if entry.keys else entry.word
 
 
-def _closest(frame: Frame, unit: Unit) -> Filled | None:
+def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
     """The filling with the smallest reach around one word of the first slot, if it is within the frame's limit."""
     by_mask: dict[int, list[Hit]] = {}
     for options in frame.slots.values():
@@ -243,9 +262,21 @@ def _closest(frame: Frame, unit: Unit) -> Filled | None:
                 break
             chosen[slot] = picked
         else:
+            if "actor" in chosen and _blocked(chosen, unit, blockers & ~frame.needs[0]):
+                continue
             if best is None or reach < best.distance:
                 best = Filled(frame, unit, chosen, reach)
     return best
+
+
+def _blocked(chosen: dict[str, list[Hit]], unit: Unit, blockers: int) -> bool:
+    """Whether another official stands between the actor and the act, and so is the one who acts."""
+    actor = min(chosen["actor"], key=lambda h: h.start)
+    act = min((h.start for slot, hits in chosen.items() if slot == "act" for h in hits), default=actor.start)
+    return any(
+        blockers >> h.concept & 1 and h.start < act and h.start - actor.end > _COORDINATED and h.start >= actor.end
+        for h in unit.hits
+    )
 
 
 def _nearest(hits: Sequence[Hit], anchor: int) -> Hit | None:

@@ -23,6 +23,8 @@ LONGEST_TEXT = 30_000
 """Characters of a text that are read; the rest of a longer one is not."""
 
 _URGENT_STAGES = frozenset({Stage.MASA_TENANG, Stage.PUNGUT_HITUNG, Stage.PSU})
+_PRIORITY_STEP = 0.25
+"""Log-odds by which a less specific code of a group must be more likely to be preferred."""
 _CLASS_ORDER = (RiskClass.MONEY_POLITICS, RiskClass.NEUTRALITY, RiskClass.OTHER_RISK)
 
 
@@ -30,6 +32,7 @@ _CLASS_ORDER = (RiskClass.MONEY_POLITICS, RiskClass.NEUTRALITY, RiskClass.OTHER_
 class _Sign:
     rule: SignRule
     mask: int
+    void: int
 
 
 @dataclass(slots=True)
@@ -53,7 +56,8 @@ class Classifier:
         self._reader = Reader(pack, self._concepts)
         self._codes = {rule.code: rule for rule in pack.codes.codes}
         self._code_order = {rule.code: n for n, rule in enumerate(pack.codes.codes)}
-        self._signs = tuple(_Sign(rule, self._mask(rule.concepts)) for rule in pack.tone.signs)
+        self._signs = tuple(_Sign(rule, self._mask(rule.concepts), self._mask(rule.void)) for rule in pack.tone.signs)
+        self._exclusions = tuple((e.keep, e.drop, self._mask(e.unless)) for e in pack.codes.exclusions)
         norms = {norm.id: norm for norm in pack.norms}
         self._norms = {
             (regime, rule.code): tuple(norms[n].record() for n in rule.norms if norms[n].applies(regime))
@@ -118,7 +122,15 @@ class Classifier:
         for sign in self._signs:
             if not mask & sign.mask:
                 continue
-            weight = sign.rule.here if here & sign.mask else sign.rule.elsewhere
+            if here & sign.mask:
+                if here & sign.void:
+                    continue
+                if sign.rule.before is None or _stands_before(sign, filled):
+                    weight = sign.rule.here
+                else:
+                    weight = sign.rule.elsewhere
+            else:
+                weight = sign.rule.elsewhere
             logit += weight
             if weight < worst_weight:
                 worst, worst_weight = sign, weight
@@ -130,25 +142,15 @@ class Classifier:
         best: dict[str, _Candidate] = {}
         for c in candidates:
             known = best.get(c.code.group)
-            if known is None or (c.logit - 0.1 * c.code.priority) > (known.logit - 0.1 * known.code.priority):
+            if known is None or _preference(c) > _preference(known):
                 best[c.code.group] = c
         found = {c.code.code: c for c in best.values()}
-        for rule in self._exclusions:
-            if rule[0] in found and rule[1] in found:
-                del found[rule[1]]
+        for keep, drop, unless in self._exclusions:
+            kept = found.get(keep)
+            if kept is not None and not kept.filled.unit.mask & unless:
+                for code in drop:
+                    found.pop(code, None)
         return sorted(found.values(), key=lambda c: self._code_order[c.code.code])
-
-    _exclusions = (
-        ("mp_promise", "mp_goods"),
-        ("mp_voucher_digital", "mp_goods"),
-        ("mp_cash", "mp_data_collection"),
-        ("mp_promise", "mp_data_collection"),
-        ("mp_organizer_bribe", "mp_cash"),
-        ("mp_organizer_bribe", "organizer_misconduct"),
-        ("intimidation", "misuse_social_aid"),
-        ("misuse_social_aid", "mp_goods"),
-        ("prop_vandalism", "hoax_black_campaign"),
-    )
 
     # -- judgements
 
@@ -293,8 +295,21 @@ class Classifier:
         return mask
 
 
+def _preference(candidate: _Candidate) -> float:
+    return candidate.logit - _PRIORITY_STEP * candidate.code.priority
+
+
 def _logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
+
+
+def _stands_before(sign: _Sign, filled: Filled) -> bool:
+    reach = sign.rule.before or 0
+    starts = [hit.start for slot in filled.slots.values() for hit in slot]
+    for hit in filled.unit.hits:
+        if sign.mask >> hit.concept & 1 and any(0 <= start - hit.end < reach for start in starts):
+            return True
+    return False
 
 
 def _evidence(hits: Sequence[Hit], scan: Scan, text: str, shift: int) -> tuple[Evidence, ...]:
@@ -336,7 +351,9 @@ def _compile_lexicon(pack: RulePack, concepts: dict[str, int]) -> Matcher:
     vocabulary = Vocabulary(forms, roots, slang, map(fold, pack.lexicon.whole_words), typed)
     for words, concept in entries:
         written.setdefault(tuple(_entry_key(word, vocabulary) for word in words), set()).add(concept)
-    return Matcher(vocabulary, written)
+    opaque = frozenset(pack.lexicon.opaque)
+    hiding = (n for name, n in concepts.items() if name in opaque or name.partition(".")[0] in opaque)
+    return Matcher(vocabulary, written, hiding)
 
 
 def _entry_key(word: str, vocabulary: Vocabulary) -> str:

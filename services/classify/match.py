@@ -73,10 +73,14 @@ class Matcher:
     Args:
         vocabulary: how a spelling relates to lexicon keys.
         phrases: lexicon entry (keys of its words) -> numbers of the concepts it shows.
+        opaque: concepts whose phrases hide the shorter hits inside them.
     """
 
-    def __init__(self, vocabulary: Vocabulary, phrases: Mapping[tuple[str, ...], Iterable[int]]) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, phrases: Mapping[tuple[str, ...], Iterable[int]], opaque: Iterable[int] = ()
+    ) -> None:
         self._vocabulary = vocabulary
+        self._opaque = frozenset(opaque)
         self._root: Node = {}
         self._cache: dict[str, Entry] = {}
         for keys, concepts in phrases.items():
@@ -129,7 +133,7 @@ class Matcher:
                 if kind == _CLAUSE:
                     active.clear()
                 elif position > first and not (piece == "." and words[-1].abbreviation):
-                    sentences.append(Sentence(first, position, _longest(found), "?" in piece))
+                    sentences.append(Sentence(first, position, _visible(found, self._opaque), "?" in piece))
                     found = []
                     active = []
                     first = position
@@ -157,23 +161,21 @@ class Matcher:
                 active.append((position, node))
             position += 1
             if position - first >= _LONGEST_SENTENCE:
-                sentences.append(Sentence(first, position, _longest(found)))
+                sentences.append(Sentence(first, position, _visible(found, self._opaque)))
                 found = []
                 active = []
                 first = position
         if position > first:
-            sentences.append(Sentence(first, position, _longest(found)))
+            sentences.append(Sentence(first, position, _visible(found, self._opaque)))
         return Scan(words, starts, ends, sentences)
 
 
-def _longest(hits: list[Hit]) -> list[Hit]:
-    """Hits without those that lie inside a longer one, by position; each concept once per range."""
-    if not any(h.end - h.start > 1 for h in hits):
+def _visible(hits: list[Hit], opaque: frozenset[int]) -> list[Hit]:
+    """Hits without those that lie inside a longer opaque one, in order of appearance."""
+    spans = {(h.start, h.end) for h in hits if h.end - h.start > 1 and h.concept in opaque}
+    if not spans:
         return hits
-    spans = {(h.start, h.end) for h in hits if h.end - h.start > 1}
-    kept = [
+    return [
         h for h in hits
         if not any(s <= h.start and h.end <= e and (e - s) > (h.end - h.start) for s, e in spans)
     ]  # fmt: skip
-    kept.sort(key=lambda h: (h.start, -h.end))
-    return kept

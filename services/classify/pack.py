@@ -74,10 +74,19 @@ class CodeRule(_Part):
     norms: tuple[str, ...]
 
 
+class Exclusion(_Part):
+    """When both codes are found, `drop` says nothing that `keep` does not, except beside a concept of `unless`."""
+
+    keep: str
+    drop: tuple[str, ...]
+    unless: tuple[str, ...] = ()
+
+
 class CodeFile(_Part):
     """codes.yaml."""
 
     elements: dict[str, str]
+    exclusions: tuple[Exclusion, ...] = ()
     codes: tuple[CodeRule, ...]
 
 
@@ -86,6 +95,8 @@ class LexiconFile(_Part):
 
     slang: dict[str, tuple[str, ...]]
     whole_words: tuple[str, ...] = ()
+    opaque: tuple[str, ...] = ()
+    """Concepts (or their first part) whose longer phrases hide the shorter hits inside them."""
     concepts: dict[str, tuple[str, ...]]
 
 
@@ -128,6 +139,10 @@ class SignRule(_Part):
     here: float
     elsewhere: float
     reason: str
+    before: int | None = None
+    """Counts as `here` only when at most this many words stand between the sign and a word of the event after it."""
+    void: tuple[str, ...] = ()
+    """Concepts that, in the sentence of the event, take the sign's force away."""
     kind: Kind | None = None
     status: Status | None = None
 
@@ -205,6 +220,13 @@ class RulePack(_Part):
             for element in rule.elements:
                 if element not in self.codes.elements:
                     yield f"{folder / 'codes.yaml'}: code {rule.code}: element {element!r} has no label"
+        for exclusion in self.codes.exclusions:
+            for code in (exclusion.keep, *exclusion.drop):
+                if code not in codes:
+                    yield f"{folder / 'codes.yaml'}: exclusions: code {code!r} does not exist"
+            for name in exclusion.unless:
+                if name not in names:
+                    yield f"{folder / 'codes.yaml'}: exclusions: concept {name!r} is not in lexicon.yaml"
         for group, members in self.frames.groups.items():
             for name in members:
                 if name not in names:
@@ -233,9 +255,17 @@ class RulePack(_Part):
                 if name not in names:
                     yield f"{place}: unless: concept {name!r} is not in lexicon.yaml"
         for sign in self.tone.signs:
-            for name in sign.concepts:
+            for name in (*sign.concepts, *sign.void):
                 if name not in names:
                     yield f"{folder / 'tone.yaml'}: sign {sign.id}: concept {name!r} is not in lexicon.yaml"
+        spellings = {spelling for group in self.lexicon.slang.values() for spelling in group}
+        for concept, phrases in self.lexicon.concepts.items():
+            for phrase in phrases:
+                if phrase.lstrip("~²") in spellings and not phrase.startswith("="):
+                    yield (
+                        f"{folder / 'lexicon.yaml'}: concept {concept}: {phrase!r} is slang for another word; "
+                        f"write that word, or `={phrase}` for the spelling itself"
+                    )
         spelled: dict[str, str] = {}
         for form, spellings in self.lexicon.slang.items():
             for spelling in spellings:

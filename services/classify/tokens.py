@@ -44,7 +44,7 @@ _PREFIXES = {
     "ny": "", "ng": "aeioughklrwy", "nge": "", "n": "cdjst", "m": "bp", "man": "cdjstz", "mam": "bfp",
     "mang": "aeioughk", "many": "", "pa": "", "pem": "bfpv", "pen": "cdjt", "peng": "aeioughk", "peny": "",
     "memper": "", "diper": "", "pember": "", "ka": "", "tak": "", "bar": "", "tar": "", "dika": "", "ku": "",
-    "pam": "bfp", "pan": "cdjt", "pang": "aeioughk", "pany": "", "baku": "", "nga": "", "dipa": "", "taba": "",
+    "pam": "bfp", "pan": "cdjt", "pang": "aeioughk", "na": "", "pany": "", "baku": "", "nga": "", "dipa": "", "taba": "",
     "keter": "", "dike": "", "teper": "", "berke": "", "mas": "", "eka": "", "to": "",
 }  # fmt: skip
 # After these prefixes the first consonant of the root has melted away; what may have stood there:
@@ -124,10 +124,12 @@ class Vocabulary:
         spellings: Iterable[str] = (),
     ) -> None:
         self._spellings = frozenset(spellings)
-        self._roots = frozenset(roots)
+        # A regional word for a root inflects as the root does: Minang "mamiliah" is a form of "pilih".
+        self._roots = {root: root for root in roots}
+        self._roots.update({spelling: form for spelling, form in slang.items() if form in self._roots})
         self._whole = frozenset(whole_words)
         self._slang = dict(slang)
-        self._forms = frozenset(forms) | self._roots | self._whole | frozenset(self._slang.values())
+        self._forms = frozenset(forms) | frozenset(self._roots) | self._whole | frozenset(self._slang.values())
         self._by_skeleton: dict[str, list[str]] = {}
         self._by_deletion: dict[str, str] = {}
         for form in sorted(self._forms, key=len):
@@ -197,7 +199,7 @@ class Vocabulary:
 
     def _respellings(self, word: str) -> Iterable[str]:
         if not word.isalpha():
-            if any(c.isalpha() for c in word):
+            if word[0].isalpha() and sum(c.isalpha() for c in word) > 2:
                 yield word.translate(_LEET)
             return
         if not word.isascii():
@@ -240,7 +242,7 @@ class Vocabulary:
         if form in self._whole:
             return ""
         if form in self._roots:
-            return form
+            return self._roots[form]
         best = ""
         length = len(form)
         for suffix in _SUFFIXES:
@@ -261,7 +263,7 @@ class Vocabulary:
                 for consonant in _MELTED.get(prefix, ""):
                     if len(core) >= len(best) and consonant + core in self._roots:
                         best = consonant + core
-        return best
+        return self._roots.get(best, "")
 
 
 def _is_subsequence(short: str, long: str) -> bool:

@@ -64,10 +64,10 @@ _ANY_DATE = re.compile(rf"(?<!\d){_DATE}", re.IGNORECASE)
 _NEWS_DAY = re.compile(rf"\b{_WEEKDAY},?\s?\(\s?{_DATE}\s?\)", re.IGNORECASE)
 _NAMED_DAY = re.compile(rf"\b{_WEEKDAY}\b[,(]?\s?(?:tanggal\s)?\(?(?<!\d){_DATE}", re.IGNORECASE)
 _STAMP = re.compile(
-    r"\W*(?:(?:di)?(?:terbit(?:kan)?|publikasi(?:kan)?|posting|unggah|update|perbarui|rilis)(?: pada)?"
-    r"|published|posted(?: on)?|updated|tanggal|by \S+|oleh \S+|admin|redaksi)?\W*"
+    r"(?:(?:(?:di)?(?:terbit(?:kan)?|publikasi(?:kan)?|posting|unggah|update|perbarui|rilis)(?: pada)?"
+    r"|published|posted(?: on)?|updated|tanggal|by \S+|oleh \S+|admin|redaksi)\W{1,4})?"
     rf"(?:{_WEEKDAY}\W{{1,3}})?{_DATE}"
-    r"(?:\W{0,4}(?:(?:pukul|jam) )?\d{1,2}[.:]\d{2}(?:[.:]\d{2})?(?: ?(?:wib|wita|wit|am|pm))?)?\W*",
+    r"(?:\W{0,4}(?:(?:pukul|jam) )?\d{1,2}[.:]\d{2}(?:[.:]\d{2})?(?: ?(?:wib|wita|wit|am|pm))?)?",
     re.IGNORECASE,
 )
 _OTHER_DAY_BEFORE = re.compile(
@@ -80,8 +80,8 @@ _OTHER_DAY_AFTER = re.compile(r"\)?\s?(?:mendatang|nanti|yang akan datang|lalu s
 _OUTLET = r"(?:[\w-]+\.(?:com|co|id|net|org|news|tv|info|co\.id|go\.id|or\.id)|antara|infopublik|kbrn|rri|humas)"
 _DASH = r"(?:\s--?\s?|--?\s|\s?[–—―]\s?)"
 _OFFICE = (
-    "asn tni polri bawaslu kpu dkpp panwaslu panwascam ketua anggota kepala sekretaris bupati gubernur wali camat lurah "
-    "kades pj plt pasangan calon paslon pilkada pemilu"
+    "asn tni polri bawaslu kpu dkpp panwaslu panwascam ketua anggota kepala sekretaris bupati gubernur wali camat "
+    "lurah kades pj plt pasangan calon paslon pilkada pemilu"
 )
 _NO_PLACE = frozenset(_OFFICE.split())
 _DATELINE = re.compile(
@@ -100,12 +100,12 @@ _OUTLET_NAME = re.compile(rf"(?i:\A{_OUTLET}\Z)")
 
 
 def _line_of(*patterns: str) -> re.Pattern[str]:
-    """Matches a whole line that is one of the patterns, whatever signs stand around it."""
-    return re.compile(rf"[\W_]*(?:{'|'.join(patterns)})[\W_]*", re.IGNORECASE)
+    """For a whole line, without the signs around it, that is one of the patterns."""
+    return re.compile("|".join(patterns), re.IGNORECASE)
 
 
 _READ_ALSO = re.compile(
-    r"[\W_]*(?:(?:baca|simak|lihat|tonton) ?(?:juga|pula|selengkapnya|berita lainnya|lainnya)|(?:read|see) also) ?:?"
+    r"(?:(?:baca|simak|lihat|tonton) ?(?:juga|pula|selengkapnya|berita lainnya|lainnya)|(?:read|see) also) ?:?"
     r"(?P<link>.*)",
     re.IGNORECASE,
 )
@@ -132,10 +132,10 @@ _FURNITURE = _line_of(
     r"halaman ?:?[\d /|]+(?:selanjutnya)?",
     # credits and captions
     r"(?:penulis|editor|reporter|pewarta|wartawan|kontributor|redaktur|oleh|by|author|fotografer|penyunting|uploader"
-    r"|sumber berita) ?:.{1,120}",
+    r"|sumber berita)(?: ?:.{0,120})?",
     r"laporan (?:wartawan|reporter|kontributor).{1,120}",
     r"(?:ket(?:erangan)?\.? (?:foto|gambar)|foto|caption|teks foto|photo|gambar|ilustrasi|dok(?:umentasi)?\.?"
-    r"(?: foto)?) ?[:.(].{0,300}",
+    r"(?: foto)?)(?: ?[:.(].{0,300})?",
     r"(?:img|dscn?|pxl|vid|screenshot|whats ?app image|photo|image|picsart|inshot)[ _-]?[\w .,()-]{0,20}"
     r"\d[\w .,()-]{0,60}",
     r"[\w ().-]{1,80}\.(?:jpe?g|png|webp|gif|bmp|heic)",
@@ -147,8 +147,8 @@ _FURNITURE = _line_of(
     r"(?:dibaca|dilihat|views?|pembaca|hits?) ?:? ?[\d.,]+(?: ?(?:kali|x|views?))?",
     r"[\d.,]+ ?(?:kali dibaca|views?|shares?|comments?|pembaca)",
     r"(?:waktu baca|estimasi baca)? ?\d+ (?:menit|min(?:ute)?s?) ?(?:baca|membaca|read)?",
-    r"(?:font|ukuran) ?(?:size|huruf|teks)? ?:?[ a+-]*|a[-+] ?a[-+]?",
-    r"perbesar|perkecil|zoom|dengarkan(?: artikel)?|putar|play|pause|[x×✕✖•·|]",
+    r"(?:font|ukuran) (?:size|huruf|teks)(?: ?:?[ a+-]{0,12})?|a[-+] ?a",
+    r"perbesar|perkecil|zoom|dengarkan(?: artikel)?|putar|play|pause|x",
 )
 _CLOSING = _line_of(
     # comments
@@ -158,10 +158,10 @@ _CLOSING = _line_of(
     r"be the first to.*|cancel reply|batalkan balasan|(?:simpan|save) (?:nama|my name).*|belum ada komentar.*",
     r"silakan (?:login|masuk) untuk.*",
     # rights
-    r"(?:copyright|©|\(c\) |hak cipta|all rights reserved).*|.{0,80}(?:hak cipta dilindungi|all rights reserved).*",
+    r"(?:copyright|hak cipta|all rights reserved).*|.{0,80}(?:hak cipta dilindungi|all rights reserved).*",
     r"(?:konten (?:ini )?)?dilarang (?:keras )?(?:mengambil|mengutip|meng-?copy|menyalin|memperbanyak|mereproduksi).*",
     # tags
-    r"tags?(?:\(s\))?(?: ?[:#].*)?",
+    r"tags?(?:\(s\)?)?(?: ?[:#].*)?",
     r"(?:topik|kata kunci|label|topics?)(?: (?:terkait|berita|populer))?(?: ?:.*)?",
     # the outlet about itself
     r"(?:tentang penulis|about the author|profil penulis|redaksi menerima).*|(?:diterbitkan|dikelola) oleh pt\b.*",
@@ -171,7 +171,7 @@ _CLOSING = _line_of(
 )
 _RELATED = _line_of(
     r"(?:berita|artikel|baca juga|tulisan|konten|video|pos|post) "
-    r"?(?:terkait|lainnya|lain|populer|terbaru|terkini|pilihan|serupa)\W*\d*",
+    r"?(?:terkait|lainnya|lain|populer|terbaru|terkini|pilihan|serupa)(?:\W{1,3}\d{1,3})?",
     r"terpopuler|terkini|populer|popular(?: posts?)?|trending(?: now)?|most (?:read|popular)|latest (?:news|posts?)",
     r"rekomendasi(?: (?:untuk anda|berita|artikel|redaksi))?|related ?(?:posts?|articles?|news)?|recent posts?",
     r"you (?:may|might) (?:also )?like|(?:mungkin )?anda (?:mungkin )?(?:juga )?(?:suka|menyukai)",
@@ -185,6 +185,7 @@ _CREDIT = re.compile(
     r"|red(?:aksi)?|adv(?:ertorial)?|ant(?:ara)?|hms|humas|rls|[a-z]{2,4}\d{0,2})[)\]]\.?\s*\Z",
     re.IGNORECASE,
 )
+_WORD_CHARACTER = re.compile(r"[^\W_]")
 _SENTENCE_END = re.compile(r"[.!?…][\"”’')\]]*\Z|[.!?,][\"”’]\Z|[\"”]\s\w+\Z")
 
 
@@ -332,7 +333,23 @@ _FRAME = frozenset(("nav", "aside", "footer", "button", "iframe", "select", "fig
 _STORY_CHARACTERS = 400
 
 
+def _without_open_markup(text: str) -> str:
+    """Markup without comments and without what is never closed: on those the parser takes quadratic time."""
+    kept: list[str] = []
+    end = 0
+    while (start := text.find("<!--", end)) >= 0:
+        kept.append(text[end:start])
+        end = text.find("-->", start + 4) + 3
+        if end < 3:
+            end = len(text)
+    kept.append(text[end:])
+    text = "".join(kept)
+    closed = text.rfind(">") + 1
+    return text[:closed] + text[closed:].partition("<")[0]
+
+
 def _from_html(text: str) -> tuple[str, _Hints]:
+    text = _without_open_markup(text)
     page = _parsed(text, _UNREAD | _FRAME)
     if len(page.story) < _STORY_CHARACTERS:
         # an element of the frame that is never closed would swallow the story
@@ -379,27 +396,39 @@ def _without_furniture(lines: list[str]) -> list[str]:
     in_related = False
     for line in lines:
         if len(line) <= _FURNITURE_CHARACTERS:
-            if also := _READ_ALSO.fullmatch(line):
+            core = _without_signs(line)
+            if also := _READ_ALSO.fullmatch(core):
                 links_to_skip = 0 if also["link"].strip() else _RELATED_LINKS
                 continue
-            if _RELATED.fullmatch(line):
+            if _RELATED.fullmatch(core):
                 in_related = True
                 continue
-            closing = _CLOSING.fullmatch(line)
+            closing = _CLOSING.fullmatch(core) or line.lower().startswith(("©", "(c)"))
             if closing and seen_story:
                 break
-            if closing or _FURNITURE.fullmatch(line) or _stamp_date(line) or _CREDIT.fullmatch(line):
+            if closing or not core or _FURNITURE.fullmatch(core) or _stamp_date(line) or _CREDIT.fullmatch(line):
                 continue
         if links_to_skip and _is_link(line):
             links_to_skip -= 1
             continue
         links_to_skip = 0
-        if in_related and not _is_paragraph(line):
+        if in_related and (_is_link(line) or len(line) < _PARAGRAPH_CHARACTERS // 2):
             continue
         in_related = False
         seen_story = seen_story or _is_paragraph(line)
         kept.append(line)
     return kept
+
+
+def _without_signs(line: str) -> str:
+    """From the first to the last letter or digit; empty for a line of signs."""
+    first = _WORD_CHARACTER.search(line)
+    if first is None:
+        return ""
+    end = len(line)
+    while not line[end - 1].isalnum():
+        end -= 1
+    return line[first.start() : end]
 
 
 def _is_link(line: str) -> bool:
@@ -423,12 +452,17 @@ def _without_credit(paragraph: str) -> str:
 
 
 def _headline(lines: list[str], first: int) -> str:
-    """The repeated line before the story, else the longest that is no sentence; empty when there is none."""
+    """The repeated line before the story, else the longest that is no sentence; empty when there is none.
+
+    Where nothing is long enough to be the story, the first line is taken.
+    """
     candidates = [
         line
         for line in lines[:first]
         if len(line.split()) >= _HEADLINE_WORDS and not line.endswith((".", ",", ";")) and len(line) <= 250
     ]
+    if first == len(lines):
+        return candidates[0] if candidates else ""
     times = Counter(lines)
     repeated = next((line for line in candidates if times[line] > 1), "")
     return repeated or max(candidates, key=len, default="")
@@ -461,7 +495,7 @@ def _day_of_story(paragraphs: list[str]) -> date | None:
 
 
 def _stamp_date(line: str) -> date | None:
-    found = _STAMP.fullmatch(line) if len(line) <= 120 else None
+    found = _STAMP.fullmatch(_without_signs(line)) if len(line) <= 120 else None
     return _to_date(found) if found else None
 
 

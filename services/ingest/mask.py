@@ -267,7 +267,10 @@ class _Run:
         """Where the secret begins, with the signs that belong to it: `+`, an opening bracket, a letter O for a zero."""
         start = self.groups[index].start
         signs = self.groups[index].separator
-        while signs and (signs[-1] == "+" or (signs[-1] == "(" and ")" in self.text[start : self.groups[end - 1].end])):
+        inside = self.text[start : self.groups[end - 1].end]
+        unopened = inside.count(")") - inside.count("(")
+        while signs and (signs[-1] == "+" or (signs[-1] == "(" and unopened > 0)):
+            unopened -= signs[-1] == "("
             signs = signs[:-1]
             start -= 1
         if self.groups[index].digits[0] == "8" and start > self.floor and self.text[start - 1] in "Oo":
@@ -337,18 +340,24 @@ class _Run:
             return None
         for listing in ("", ","):
             end, digits = self._extend(index, limit=offset + 12, enough=offset + 10, allowed=listing)
-            if digits >= offset + 8:
+            if offset + 8 <= digits <= offset + 12:
                 return end
         end, digits = self._extend(index, limit=offset + 12, enough=offset + 10, allowed=_LISTING)
-        if digits >= offset + 8 and (cue.kind == "phone" or _PHONE_AFTER.match(self.text, self.groups[end - 1].end)):
+        if offset + 8 <= digits <= offset + 12 and (
+            cue.kind == "phone" or _PHONE_AFTER.match(self.text, self.groups[end - 1].end)
+        ):
             return end
         return None
 
     def _mobile_without_zero(self, index: int, cue: _Cue) -> int | None:
-        if cue.forbids_guessing or (cue.kind == "account" and not self._letter_o_before(index)):
+        if (
+            cue.forbids_guessing
+            or cue.kind in ("nik", "kk", "npwp", "nip")
+            or (cue.kind == "account" and not self._letter_o_before(index))
+        ):
             return None
         end, digits = self._extend(index, limit=12, enough=10)
-        if self._unit_follows(end) or digits < 9:
+        if self._unit_follows(end) or not 9 <= digits <= 12:
             return None
         lengths = [len(group.digits) for group in self.groups[index:end]]
         if self._letter_o_before(index):

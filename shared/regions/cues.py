@@ -88,7 +88,7 @@ OFFICES = _OFFICES | _PROVINCE_OFFICES | _REGENCY_OFFICES | _CITY_OFFICES | _DIS
 PLACES = _words(
     "di d neng nang ning ing nde ndek dek dik pas se sekitar seputar kawasan area sa lingkungan daerah wilayah wil"
 )
-ORIGINS = _words("dari dr dri ke ka ti asal menuju tim")
+ORIGINS = _words("dari dr dri ke ka ti asal menuju")
 
 FILLERS = _words("e ne nya administrasi adm wilayah daerah dapil sekabupaten pada urang wong")
 """Words that may stand between a cue and the name it announces."""

@@ -173,9 +173,11 @@ def _collect(
             # Where one region is written as another may be, the writing decides.
             if spelling not in as_written:
                 found[spelling].append(code)
+    regencies = {code: _official(code, name) for code, name in raw.items() if len(code) == REGENCY}
     for full_name, nicknames in people["nicknames"].items():
         for nickname in nicknames:
-            found[nickname].append(by_full_name[full_name])
+            for added, code in _extended(by_full_name[full_name], regencies):
+                found[nickname + added].append(code)
     for full_name, seats in people["seats"].items():
         for seat in seats:
             # A seat that is the only district of its name says more as a district.
@@ -189,6 +191,16 @@ def _collect(
         if joined != name and joined not in found and len(joined) > 5:
             found[joined].extend(codes)
     return {name: tuple(sorted(set(codes), key=lambda code: (len(code), code))) for name, codes in found.items()}
+
+
+def _extended(code: str, regencies: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Endings that turn the name of a regency into a neighbour's: `Bolmong` is short in `Bolmong Utara` as well."""
+    yield "", code
+    if code in regencies:
+        begin = regencies[code] + " "
+        for other, name in regencies.items():
+            if name.startswith(begin) and other[:PROVINCE] == code[:PROVINCE]:
+                yield " " + name.removeprefix(begin), other
 
 
 def _official(code: str, name: str) -> str:

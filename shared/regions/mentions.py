@@ -164,21 +164,22 @@ class MentionFinder:
     def guess(self, words: Words) -> list[Mention]:
         """Names that are misspelt ("banjarmsin") or cut in two ("Balik papan"), for a text in which none was found.
 
-        Tries at most `MOST_GUESSES` words behind a cue against names that begin with the same letter.
+        A letter may be missing anywhere; behind a cue the vowels may be wrong too, for at most `MOST_GUESSES` words.
         """
         found: list[Mention] = []
         lower, gazetteer = words.lower, self._gazetteer
         guesses = 0
         for index in self._worth_a_guess(lower):
             word = lower[index]
-            if word in _MARKS or word in _NEVER_A_VILLAGE:
+            before = lower[index - 1] if index else "\n"
+            if word in _MARKS or word in _NEVER_A_VILLAGE or before in _VILLAGE_CUES:
                 continue
             following = lower[index + 1] if index + 1 < len(lower) else "\n"
             pair = f"{word} {following}"
             name = gazetteer.a_letter_short.get(pair) or gazetteer.a_letter_short.get(word)
-            if name is None and len(word + following) > SHORTEST_SPELLABLE and word + following in gazetteer.names:
-                name = word + following
-            before = lower[index - 1] if index else "\n"
+            joined = word + following
+            if name is None and len(joined) > SHORTEST_SPELLABLE and joined in gazetteer.names:
+                name = joined if len(gazetteer.names[joined][0]) <= REGENCY else None
             if name is None and before in _CUES_OF_A_GUESS and word not in gazetteer.names:
                 guesses += 1
                 name = self._nearest(word, pair, LEVELS.get(before))
@@ -316,6 +317,7 @@ class MentionFinder:
         capital = words.is_capital(start)
         continues = bool(found) and start - found[-1].end <= 1
         opens = before == "\n" and after in _AFTER_A_DATELINE
+        stands_alone = before in _STOPS and after in _STOPS
         if name in self._gazetteer.never_alone:
             if len(codes[0]) <= REGENCY and cued and capital:
                 return True
@@ -334,7 +336,7 @@ class MentionFinder:
             if opens and capital and after == "," and self._starts_a_name(words.lower, end + 1):
                 return True
             return continues and (capital or before == ",")
-        if len(codes[0]) <= REGENCY or cued or continues or (opens and capital):
+        if len(codes[0]) <= REGENCY or cued or continues or (capital and (opens or stands_alone)):
             return True
         if name in self._gazetteer.only_with_cue:
             return False

@@ -57,10 +57,19 @@ class RegionResolver:
         words = cut(text)
         mentions += self._finder.find(words)
         region = self._decide(mentions) if mentions else None
-        if region is None and not any(mention.certain for mention in mentions):
+        if region is None:
+            if any(mention.certain for mention in mentions):
+                return None
             guessed = self._finder.guess(words)
-            return self._decide(mentions + guessed) if guessed else None
-        return region
+        elif region.level == "province":
+            guessed = [
+                mention
+                for mention in self._finder.guess(words)
+                if mention.role is not Role.MENTION and all(code.startswith(region.code) for code in mention.codes)
+            ]
+        else:
+            return region
+        return self._decide(mentions + guessed) if guessed else region
 
     def by_code(self, code: str) -> Region | None:
         """Region of a code of any level, dotted or not; a district's code gives its regency with the district."""

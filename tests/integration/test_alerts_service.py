@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 import pytest
 import redis
 import yaml
+from jinja2 import PrefixLoader
 from redis.asyncio import Redis
 
 from deploy.embedded.system import free_port
@@ -26,6 +27,7 @@ from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS, QUARANTINE
 from shared.contracts import AlertState, Assessment, Kind, RiskClass, Severity
 from shared.settings import Settings
 from tests.assessments import AMBON, PARINGIN, a_failure, an_assessment
+from tests.backends import start_redis
 from tests.receivers import HttpReceiver, SmtpReceiver
 from tests.running import eventually, running
 
@@ -437,6 +439,38 @@ async def test_officers_are_read_again_and_a_broken_file_changes_nothing(alerts:
 def region(number: int) -> Any:
     """Some region inside 63.11, as far as routing goes."""
     return PARINGIN.model_copy(update={"code": f"63.11.{number % 90 + 10}"})
+
+
+async def test_nothing_is_lost_when_redis_dies_while_notifications_wait(
+    alerts: Alerts, http: HttpReceiver, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    http.status = 500
+    with start_redis(tmp_path_factory.mktemp("own-redis")) as server:
+        own = Alerts(server.url, alerts.folder)
+        own.officers(("balangan-1", "regency", "63.11", [http.url]), ("maluku", "province", "81", [http.url]))
+        own.rules(sending={"first_retry_seconds": 0.2, "longest_retry_seconds": 0.5})
+        async with running(build(own.settings())):
+            own.send(an_assessment())
+            await eventually(async_(lambda: own.outcomes("balangan-1")[:1] == ["failed"]))
+            server.kill()
+            http.status = 200
+            await asyncio.to_thread(server.start_again)
+            own.send(an_assessment(region=AMBON))
+            await eventually(async_(lambda: own.events().count("notification_sent") == 2))
+            await eventually(async_(lambda: own.outcomes("balangan-1")[-1] == own.outcomes("maluku")[-1] == "sent"))
+
+
+async def test_a_broken_template_keeps_no_alert_from_its_officer(
+    alerts: Alerts, http: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alerts.officers(("balangan-1", "regency", "63.11", [http.url]))
+    broken = PrefixLoader({}).load
+    monkeypatch.setattr("jinja2.PackageLoader.load", lambda _self, *arguments: broken(*arguments))
+    async with running(build(alerts.settings())):
+        alerts.send(an_assessment())
+        await eventually(async_(lambda: len(http.received) == 1))
+    assert http.titles == ["[KRITIS] Dugaan politik uang: Kabupaten Balangan"]
+    assert "salingjaga alerts show" in http.received[0]["message"]
 
 
 # The inbox

@@ -17,6 +17,7 @@ import uvloop
 
 from deploy.embedded.clickhouse.accounts import Accounts
 from deploy.embedded.clickhouse.errors import StartError
+from shared.observability.logs import configure_logs
 
 if TYPE_CHECKING:
     from deploy.embedded.clickhouse.server import ClickHouseApp
@@ -69,6 +70,7 @@ def _serve(folder: Path, accounts: Accounts, listener: socket.socket) -> None:
     from deploy.embedded.clickhouse.server import ClickHouseApp
 
     port = listener.getsockname()[1]
+    configure_logs(level="WARNING", service="clickhouse")
     engine = Engine(folder)
     try:
         app = ClickHouseApp(engine, accounts)

@@ -10,23 +10,16 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from xml.sax.saxutils import escape
 
-# The engine takes its time zone from the environment, once, when it is loaded.
-os.environ["TZ"] = "UTC"
-time.tzset()
-
-import chdb  # noqa: E402
-from chdb.state import connect  # noqa: E402
-
-from deploy.embedded.clickhouse.accounts import Access  # noqa: E402
-from deploy.embedded.clickhouse.errors import ClickHouseError, StartError, syntax  # noqa: E402
-from deploy.embedded.clickhouse.wire import ExternalTable  # noqa: E402
+from deploy.embedded.clickhouse.accounts import Access
+from deploy.embedded.clickhouse.errors import ClickHouseError, StartError, syntax
+from deploy.embedded.clickhouse.wire import ExternalTable
 
 TIMEZONE = "UTC"
 GIB = 1024**3
@@ -70,14 +63,14 @@ _COMMON = {
 HANDLE_SETTINGS: Mapping[Access, Mapping[str, str]] = {
     Access.FULL: _COMMON
     | {
-        "max_threads": "2",
+        "max_threads": str(min(4, os.cpu_count() or 1)),
         "max_memory_usage": str(int(1.5 * GIB)),
         "max_execution_time": "300",
     },
     Access.READ_ONLY: _COMMON
     | {
         "max_threads": "1",
-        "max_memory_usage": str(768 * MIB),
+        "max_memory_usage": str(512 * MIB),
         "max_execution_time": "30",
         "max_result_rows": "1000000",
         "max_result_bytes": str(256 * MIB),
@@ -126,13 +119,10 @@ class Engine:
 
     def __init__(self, folder: Path) -> None:
         self._store = str(folder / "store")
-        self._root = _open(self._store, folder / "engine.xml")
-        try:
-            row = self._root.query("SELECT version(), displayName()", "TabSeparated").bytes().decode()
-        except Exception as error:
-            raise _start_error(folder, str(error)) from error
+        self._connect = _load()
+        self._root = _open(self._connect, self._store, folder / "engine.xml")
+        row = Handle(self._root).query("SELECT version(), displayName()").data.decode()
         self.version, _, self.display_name = row.rstrip("\n").partition("\t")
-        self.package_version = str(chdb.__version__)
 
     def handle(self, access: Access, database: str, label: str, settings: Mapping[str, str]) -> "Handle":
         """A fresh session in `database`, with the limits of `access` and then `settings`.
@@ -145,10 +135,8 @@ class Engine:
             ClickHouseError: 81 when there is no such database, 115 for an unknown setting.
         """
         start = {**HANDLE_SETTINGS[access], "log_comment": label, "database": database}
-        try:
-            connection = connect(f"{self._store}?{urlencode(start)}")
-        except RuntimeError as error:
-            raise ClickHouseError.from_engine(str(error)) from error
+        with _clickhouse_errors():
+            connection = self._connect(f"{self._store}?{urlencode(start)}")
         handle = Handle(connection)
         try:
             handle.set(settings)
@@ -167,7 +155,7 @@ class Engine:
 
     def _kill(self, condition: str) -> None:
         with contextlib.suppress(Exception):
-            connection = connect(self._store)
+            connection = self._connect(self._store)
             try:
                 connection.query(f"KILL QUERY WHERE {condition} ASYNC")
             finally:
@@ -202,11 +190,8 @@ class Handle:
         self, text: bytes | str, output_format: str = "TabSeparated", params: Mapping[str, str] | None = None
     ) -> Answer:
         """Run a statement to its end and return its whole result."""
-        try:
-            result = self._connection.query(text, output_format, params=dict(params or {}))
-            return _answer(result)
-        except (RuntimeError, chdb.ChdbError) as error:
-            raise ClickHouseError.from_engine(str(error)) from error
+        with _clickhouse_errors():
+            return _answer(self._connection.query(text, output_format, params=dict(params or {})))
 
     def stream(self, text: bytes | str, output_format: str, params: Mapping[str, str]) -> Iterator[Answer]:
         """Run a query and yield its result block by block. Closing the iterator early stops the query.
@@ -215,14 +200,13 @@ class Handle:
         """
         result = None
         try:
-            result = self._connection.send_query(text, output_format, params=dict(params))
-            while (block := result.fetch()) is not None:
-                yield _answer(block)
-        except (RuntimeError, chdb.ChdbError) as error:
-            raise ClickHouseError.from_engine(str(error)) from error
+            with _clickhouse_errors():
+                result = self._connection.send_query(text, output_format, params=dict(params))
+                while (block := result.fetch()) is not None:
+                    yield _answer(block)
         finally:
             if result is not None:
-                with contextlib.suppress(RuntimeError, chdb.ChdbError):
+                with contextlib.suppress(Exception):
                     result.cancel()
 
     def insert(self, statement: bytes, input_format: str, data: Iterable[bytes]) -> Counts:
@@ -230,14 +214,11 @@ class Handle:
 
         Rows up to a million arrive as one block, hence all or none. Raises `ClickHouseError`.
         """
-        try:
-            with self._connection.send_insert(_as_text(statement), input_format) as inserter:
-                for piece in data:
-                    if piece:
-                        inserter.append(piece)
-                done = inserter.finish()
-        except (RuntimeError, chdb.ChdbError) as error:
-            raise ClickHouseError.from_engine(str(error)) from error
+        with _clickhouse_errors(), self._connection.send_insert(_as_text(statement), input_format) as inserter:
+            for piece in data:
+                if piece:
+                    inserter.append(piece)
+            done = inserter.finish()
         return Counts(written_rows=int(done.rows_written), written_bytes=int(done.bytes_written))
 
     def bring(self, tables: Iterable[ExternalTable]) -> None:
@@ -277,13 +258,33 @@ def _as_text(text: bytes) -> str:
         raise syntax("The statement is not UTF-8") from error
 
 
-def _open(store: str, config: Path) -> Any:
+@contextlib.contextmanager
+def _clickhouse_errors() -> Iterator[None]:
+    """The engine raises several kinds of errors with ClickHouse's words in them; outside there is one kind."""
+    try:
+        yield
+    except (ClickHouseError, GeneratorExit):
+        raise
+    except Exception as error:
+        raise ClickHouseError.from_engine(str(error)) from error
+
+
+def _load() -> Callable[[str], Any]:
+    """What opens a handle. Loading the engine costs a second, and it takes its time zone from the environment then."""
+    os.environ["TZ"] = TIMEZONE
+    time.tzset()
+    from chdb.state import connect
+
+    return connect
+
+
+def _open(connect: Callable[[str], Any], store: str, config: Path) -> Any:
     folder = config.parent
     if not folder.is_dir():
         raise StartError(f"The folder {folder} does not exist; create it or name another with --data-dir.")
     try:
         config.write_text(_config_xml(), encoding="utf-8")
-        Path(store).mkdir(exist_ok=True)
+        Path(store).mkdir(mode=0o700, exist_ok=True)
         if not os.access(store, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from deploy.embedded.clickhouse.engine import Handle
 from deploy.embedded.clickhouse.errors import ClickHouseError, bad_argument, denied, syntax
-from deploy.embedded.clickhouse.statement import Statement
+from deploy.embedded.clickhouse.statement import SELECTS, Statement
 from deploy.embedded.clickhouse.wire import ExternalTable
 
 SYSTEM_TABLES = frozenset(
@@ -72,6 +72,7 @@ _COMBINATORS = (
     "array", "tuple", "map", "if",
 )  # fmt: skip
 
+_VERBS = SELECTS | {"explain", "describe", "desc", "exists", "show"}
 _NAMED_TABLE_ROOTS = frozenset({"ExistsTableQuery", "ExistsViewQuery", "ShowCreateTableQuery", "ShowCreateViewQuery"})
 _ROOTS = _NAMED_TABLE_ROOTS | {"SelectWithUnionQuery", "Explain", "DescribeQuery"}
 _NODES = frozenset(
@@ -98,12 +99,15 @@ _ALIAS = re.compile(r" \(alias .*\)$")
 
 
 @dataclass(slots=True)
-class _Node:
+class Node:
+    """One node of a syntax tree: what it is, and what it is called."""
+
     kind: str
     name: str
-    children: list["_Node"] = field(default_factory=list)
+    children: list["Node"] = field(default_factory=list)
 
-    def walk(self) -> Iterator["_Node"]:
+    def walk(self) -> Iterator["Node"]:
+        """This node and all below it."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -146,6 +150,8 @@ class Guard:
             raise syntax("The statement is not UTF-8") from error
         if statement.verb == "insert":
             raise ClickHouseError(164, "READONLY", "Cannot execute query in readonly mode")
+        if statement.verb not in _VERBS:
+            raise denied("This account may only read: SELECT, EXPLAIN, DESCRIBE, EXISTS, SHOW TABLES and the like")
         # EXPLAIN AST in front of two statements would explain the first and run the second.
         count = handle.count_statements(statement.text)
         if count > 1:
@@ -153,11 +159,9 @@ class Guard:
         if statement.verb == "show" and (show := _SHOW.match(text)):
             self._check_show(show, database)
             return
-        tree = _tree(handle.query(f"EXPLAIN AST {text}", "TabSeparatedRaw", params).data.decode())
+        tree = read_tree(handle.query(f"EXPLAIN AST {text}", "TabSeparatedRaw", params).data.decode())
         if tree.kind not in _ROOTS:
-            raise denied(
-                "This account may only read: SELECT, EXPLAIN, DESCRIBE, EXISTS TABLE, SHOW CREATE TABLE and plain SHOW"
-            )
+            raise denied(f"{tree.kind} is not allowed for this account")
         self._check_root(tree)
         if tree.kind in _NAMED_TABLE_ROOTS:
             _check_table(".".join(tree.name.split()), database)
@@ -177,7 +181,7 @@ class Guard:
             table = show["second"] or show["first"] or ""
             _check_table(f"{owner}.{table}", database)
 
-    def _check_root(self, root: _Node) -> None:
+    def _check_root(self, root: Node) -> None:
         if root.kind == "Explain":
             # EXPLAIN's own settings, such as `indexes = 1`, change what it prints and nothing else.
             root.children = [child for child in root.children if child.kind != "Set"]
@@ -189,7 +193,7 @@ class Guard:
             elif child.kind == "Literal":
                 raise denied("INTO OUTFILE writes a file on the server; let the client save the answer instead")
 
-    def _check_tree(self, root: _Node, database: str) -> None:
+    def _check_tree(self, root: Node, database: str) -> None:
         table_expressions: set[int] = set()
         for node in root.walk():
             if node.kind == "Set":
@@ -218,7 +222,7 @@ class Guard:
             return
         raise denied(f"The function {name} is not allowed for this account")
 
-    def _check_identifier(self, node: _Node) -> None:
+    def _check_identifier(self, node: Node) -> None:
         """`arrayMap(file, paths)` names a function where a column could stand."""
         last = node.name.rpartition(".")[2].strip("`").lower()
         if last in self._known and last not in self._allowed and not self._is_aggregate(last):
@@ -267,7 +271,7 @@ def _check_table(name: str, database: str) -> None:
     raise denied(f"This account reads the database {database} only, not {name}")
 
 
-def _check_in(node: _Node, database: str) -> None:
+def _check_in(node: Node, database: str) -> None:
     """`x IN name` reads a table when a table has that name."""
     arguments = node.children[0].children if node.children else []
     for argument in arguments[1:]:
@@ -282,23 +286,23 @@ def check_format(name: str) -> None:
         raise denied(f"The format {name} is not allowed for this account")
 
 
-def _tree(text: str) -> _Node:
-    """The tree that EXPLAIN AST printed, each node with as many children as its line says."""
-    path: list[_Node] = []
-    expected: list[tuple[_Node, int]] = []
+def read_tree(text: str) -> Node:
+    """The tree that EXPLAIN AST printed. Raises `ClickHouseError` unless every node has the children that it says."""
+    path: list[Node] = []
+    expected: list[tuple[Node, int]] = []
     for line in text.rstrip("\n").split("\n"):
         match = _LINE.match(line)
         depth = len(match["indent"]) if match else 0
         if match is None or depth > len(path) or (depth == 0 and path):
             raise _unreadable()
         kind, _, rest = match["text"].partition(" ")
-        node = _Node(kind, _ALIAS.sub("", rest))
+        node = Node(kind, _ALIAS.sub("", rest))
         expected.append((node, int(match["children"] or 0)))
         del path[depth:]
         if path:
             path[-1].children.append(node)
         path.append(node)
-    if not path or any(len(node.children) != count for node, count in expected):
+    if any(not node.kind or len(node.children) != count for node, count in expected):
         raise _unreadable()
     return path[0]
 

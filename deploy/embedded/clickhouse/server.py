@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-import structlog
-
 from deploy.embedded.clickhouse.accounts import Access, Accounts
 from deploy.embedded.clickhouse.engine import TIMEZONE, Engine
 from deploy.embedded.clickhouse.errors import ClickHouseError, not_implemented, too_busy
@@ -22,8 +20,6 @@ from deploy.embedded.clickhouse.guard import Guard
 from deploy.embedded.clickhouse.request import Request, read_statement
 from deploy.embedded.clickhouse.work import REMEMBERED, Session, Work
 from shared.http import Receive, Scope, Send, respond
-
-log = structlog.get_logger()
 
 T = TypeVar("T")
 Head = list[tuple[bytes, bytes]]
@@ -151,7 +147,7 @@ class ClickHouseApp:
             await respond(send, 200, b"Ok.\n" if method == "GET" else b"", _TEXT, self._head(""))
             return
         query_id = params.get("query_id") or headers.get("x-clickhouse-query-id") or secrets.token_hex(16)
-        answer = _Answer(send, self._head(query_id))
+        answer = _Reply(send, self._head(query_id))
         try:
             if path not in {"/", "/query"}:
                 raise _NotFoundError(path)
@@ -173,7 +169,7 @@ class ClickHouseApp:
             slow = ClickHouseError(209, "SOCKET_TIMEOUT", "The client was too slow")
             await answer.fail(slow, slow.body(self._engine.version), slow.status)
         except _GoneError:
-            log.info("clickhouse.client_left", query_id=query_id)
+            return
 
     def _head(self, query_id: str) -> Head:
         head = [
@@ -213,7 +209,7 @@ class ClickHouseApp:
         finally:
             self._body_bytes -= size
 
-    async def _run(self, request: Request, receive: Receive, answer: "_Answer") -> None:
+    async def _run(self, request: Request, receive: Receive, answer: "_Reply") -> None:
         if request.flag("decompress") or request.flag("compress"):
             raise not_implemented(
                 "compress=1 and decompress=1 (ClickHouse's own framing) are not supported by the embedded server; "
@@ -242,28 +238,28 @@ class ClickHouseApp:
         if stop:
             await asyncio.get_running_loop().run_in_executor(self._control, self._engine.kill, request.label)
 
-    async def _execute(self, work: Work, lane: Lane, answer: "_Answer") -> None:
+    async def _execute(self, work: Work, lane: Lane, answer: "_Reply") -> None:
         started = time.perf_counter_ns()
         hold = HELD_TO_THE_END_BYTES if work.request.flag("wait_end_of_query") else HELD_BYTES
-        held = bytearray()
+
+        def head() -> Head:
+            return work.headers(time.perf_counter_ns() - started)
+
         try:
-            await lane.run(work.step(work.start))
-            while (piece := await lane.run(work.step(work.next_piece))) is not None:
-                held += piece
-                if len(held) > hold:
-                    hold = 0
-                    await answer.begin(work.headers(time.perf_counter_ns() - started), work.encoding)
-                    await answer.write(bytes(held))
-                    held.clear()
-            held += await lane.run(work.step(work.finish))
-            await answer.end(work.headers(time.perf_counter_ns() - started), work.encoding, bytes(held))
+            data, done = await lane.run(work.step(lambda: work.begin(hold)))
+            while not done:
+                await answer.begin(head(), work.encoding)
+                await answer.write(data)
+                data, done = await lane.run(work.step(work.proceed))
+            await answer.end(head(), work.encoding, data)
         except ClickHouseError as error:
             if not answer.begun:
                 raise
             ending = error.body(self._engine.version)
             await answer.write(await lane.run(work.step(lambda: work.last_words(answer.tag, ending))), more=False)
         finally:
-            await lane.run(work.step(work.close))
+            if not work.closed:
+                await lane.run(work.step(work.close))
 
     def _session(self, request: Request, verb: str) -> Session:
         """What the client has SET and USEd under its session id; an empty one without id or before the first SET."""
@@ -286,7 +282,7 @@ class ClickHouseApp:
         return session
 
 
-class _Answer:
+class _Reply:
     """An answer being written: its head once, then pieces."""
 
     def __init__(self, send: Send, head: Head) -> None:

@@ -138,13 +138,16 @@ def _insert(sql: bytes, tokens: Iterator[tuple[str, int, int]]) -> Statement:
 def _result_format(sql: bytes) -> str:
     if not _FORMAT_WORD.search(sql):
         return ""
-    depth = 0
     found = ""
-    after_format = False
+    previous = b""
     for kind, start, end in _tokens(sql):
-        piece = sql[start:end]
-        if after_format and depth == 0 and kind == "word":
-            found = piece.decode("latin-1")
-        depth += {b"(": 1, b")": -1}.get(piece, 0)
-        after_format = kind == "word" and piece.lower() == b"format"
+        word = sql[start:end] if kind == "word" else b""
+        if previous == b"format" and word:
+            found = word.decode("latin-1")
+        elif found and word.lower() == b"settings":
+            break
+        elif sql[start:end] != b";":
+            # Something follows: that was a column or an alias called `format`.
+            found = ""
+        previous = word.lower()
     return found

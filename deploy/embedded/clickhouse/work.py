@@ -71,8 +71,31 @@ class Work:
 
         return alone
 
-    def start(self) -> None:
-        """Run the statement up to its first rows, so that most errors are known before the answer begins."""
+    def begin(self, hold_bytes: int) -> tuple[bytes, bool]:
+        """Run the statement; the beginning of the answer's body, or all of it and True when that is not more than
+        `hold_bytes`. Raises `ClickHouseError`."""
+        self._start()
+        return self._collect(hold_bytes)
+
+    def proceed(self) -> tuple[bytes, bool]:
+        """More of the body; True with the last of it. Raises `ClickHouseError`."""
+        return self._collect(wire.PIECE_BYTES)
+
+    def _collect(self, enough_bytes: int) -> tuple[bytes, bool]:
+        body = bytearray()
+        while len(body) <= enough_bytes:
+            block = self._ready or next(self._blocks, None)
+            self._ready = None
+            if block is None:
+                body += self._compressor.flush()
+                self.close()
+                return bytes(body), True
+            self._counts += block.counts
+            self._check_size()
+            body += self._compressor.compress(block.data)
+        return bytes(body), False
+
+    def _start(self) -> None:
         request, statement = self.request, self._statement
         if request.analyst:
             check_external(self._tables)
@@ -152,16 +175,6 @@ class Work:
         self._format = used
         return True
 
-    def next_piece(self) -> bytes | None:
-        """More of the answer's body, possibly nothing yet; None when all rows are out."""
-        block = self._ready if self._ready is not None else next(self._blocks, None)
-        self._ready = None
-        if block is None:
-            return None
-        self._counts += block.counts
-        self._check_size()
-        return self._compressor.compress(block.data)
-
     def _check_size(self) -> None:
         """What the engine checks for a whole result, for one that is streamed."""
         limits = HANDLE_SETTINGS[self.request.account.access]
@@ -171,10 +184,6 @@ class Work:
             raise ClickHouseError(
                 396, "TOO_MANY_ROWS_OR_BYTES", f"Limit for result exceeded: at most {rows} rows and {size} bytes"
             )
-
-    def finish(self) -> bytes:
-        """The last bytes of the body."""
-        return self._compressor.flush()
 
     def last_words(self, tag: str, body: bytes) -> bytes:
         """An error as the end of a body that has begun."""
@@ -198,6 +207,11 @@ class Work:
             head.append((b"x-clickhouse-format", self._format.encode("latin-1", "replace")))
         head.append((b"content-type", wire.content_type(self._format).encode()))
         return head
+
+    @property
+    def closed(self) -> bool:
+        """Whether its session has ended."""
+        return self._handle is None
 
     def close(self) -> None:
         """End the statement, if it still runs, and its session."""

@@ -1,0 +1,1 @@
+"""What our parts are measured against."""
