@@ -69,6 +69,7 @@ class Service:
         self._consumers: list[StreamConsumer] = []
         self._background: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._checks: list[Check] = []
+        self._closers: list[Check] = []
         self._fallback: Route | None = None
         self._server: uvicorn.Server | None = None
         self._reading = False
@@ -104,6 +105,10 @@ class Service:
     def ready_when(self, check: Check) -> None:
         """`/readyz` answers 200 only while `check` raises nothing; it raises `DependencyAwayError` otherwise."""
         self._checks.append(check)
+
+    def close_at_the_end(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Call `close` when the service has stopped working."""
+        self._closers.append(close)
 
     def serve_rest(self, route: Route) -> None:
         """Everything over HTTP that is not a health page goes to `route`."""
@@ -173,7 +178,8 @@ class Service:
         finally:
             with contextlib.suppress(Exception):
                 await self.broker.stop()
-            await self.redis.aclose()
+            for close in (*self._closers, self.redis.aclose):
+                await close()
 
     async def _healthz(self, send: Send) -> None:
         await respond(send, 200, b'{"status":"alive"}')

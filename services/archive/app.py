@@ -72,4 +72,5 @@ def build(settings: Settings) -> Service:
     )
     service.run_in_background(prepare)
     service.ready_when(warehouse.ping)
+    service.close_at_the_end(warehouse.close)
     return service

@@ -12,6 +12,7 @@ _HONORIFICS = frozenset(
 )
 _RECEIVER_WORDS = frozenset("ke kepada pada untuk bagi ka kapada terhadap lapor laporkan maring dumateng buat".split())
 _AGENT_WORDS = frozenset("oleh sama dari dening ulih ambek".split())
+_FORMER_WORDS = frozenset("mantan eks bekas purnawirawan pensiunan calon bakal".split())
 _WITNESS_WORDS = frozenset("kata ujar jelas ungkap tutur disaksikan menurut laporan laporkan dilaporkan bersama ujarnya".split())
 _RELATIVE_WORDS = frozenset("yang karena lantaran terkait diduga setelah atas usai".split())
 _REACH = 3
@@ -134,7 +135,7 @@ class Reader:
                 kept.append(hit)
                 continue
             role = self._role(words, sentence, hits, index)
-            if role == "reporter":
+            if role in ("reporter", "former"):
                 continue
             if role:
                 hit = Hit(roles[role], hit.start, hit.end)
@@ -142,13 +143,15 @@ class Reader:
         sentence.hits = kept
 
     def _role(self, words: Sequence[Entry], sentence: Sentence, hits: Sequence[Hit], index: int) -> str:
-        """`receiver`, `patient`, `reporter`, or empty for the one who acts."""
+        """`receiver`, `patient`, `reporter`, `former`, or empty for the one who acts."""
         hit = hits[index]
         before = hit.start - 1
         while before >= sentence.start and _form(words[before]) in _HONORIFICS:
             before -= 1
         if before >= sentence.start:
             form = _form(words[before])
+            if form in _FORMER_WORDS:
+                return "former"
             if form in _RECEIVER_WORDS:
                 return "receiver"
             if form in _WITNESS_WORDS and hit.concept in self._reporting:
@@ -161,8 +164,8 @@ class Reader:
             bit = 1 << other.concept
             if not bit & (self._ordering | self._giving | self._report):
                 continue
-            if 0 <= other.start - hit.end < _REACH:
-                passive = words[other.start].passive
+            passive = words[other.start].passive
+            if 0 <= other.start - hit.end < (_REACH + 2 if passive else _REACH):
                 if bit & self._report and not passive and hit.concept in self._reporting:
                     return "reporter"
                 if passive and bit & (self._ordering & ~self._contact):

@@ -25,6 +25,7 @@ LONGEST_TEXT = 30_000
 _URGENT_STAGES = frozenset({Stage.MASA_TENANG, Stage.PUNGUT_HITUNG, Stage.PSU})
 _PRIORITY_STEP = 0.25
 """Log-odds by which a less specific code of a group must be more likely to be preferred."""
+_JOINED_COST = 0.7
 _CLASS_ORDER = (RiskClass.MONEY_POLITICS, RiskClass.NEUTRALITY, RiskClass.OTHER_RISK)
 
 
@@ -115,12 +116,13 @@ class Classifier:
     # -- weighing
 
     def _weigh(self, filled: Filled, mask: int) -> _Candidate:
-        logit = _logit(filled.frame.rule.risk) - (0.4 if filled.unit.joined else 0.0)
+        logit = _logit(filled.frame.rule.risk) - (_JOINED_COST if filled.unit.joined else 0.0)
         here = filled.unit.mask
+        ignored = filled.frame.rule.ignore
         worst: _Sign | None = None
         worst_weight = 0.0
         for sign in self._signs:
-            if not mask & sign.mask:
+            if not mask & sign.mask or sign.rule.id in ignored:
                 continue
             if here & sign.mask:
                 if here & sign.void:

@@ -109,6 +109,8 @@ class FrameRule(_Part):
     slots: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
     near: Annotated[int, Field(gt=0)] = 22
     unless: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    """Signs of tone that mean nothing for this offence: a promise is conditional by nature."""
     joins: bool = True
     """Whether a neighbouring sentence may supply a slot."""
 
@@ -254,6 +256,9 @@ class RulePack(_Part):
             for name in frame.unless:
                 if name not in names:
                     yield f"{place}: unless: concept {name!r} is not in lexicon.yaml"
+            for sign_id in frame.ignore:
+                if sign_id not in {sign.id for sign in self.tone.signs}:
+                    yield f"{place}: ignore: sign {sign_id!r} is not in tone.yaml"
         for sign in self.tone.signs:
             for name in (*sign.concepts, *sign.void):
                 if name not in names:

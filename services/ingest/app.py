@@ -45,5 +45,6 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
             is_archived=is_archived,
         )
         service.serve_rest(door)
+        service.close_at_the_end(warehouse.close)
         service.run_in_background(door.watch)
     return service

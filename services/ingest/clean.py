@@ -62,13 +62,16 @@ def clean_text(text: str) -> str:
     lone ones go. No more than four combining marks stay on one another. Cleaning twice changes nothing more; the time
     is linear in the length. Never raises.
     """
-    text = _LINE_BREAK.sub("\n", text)
-    text = _CONTROL.sub("", text.replace("\t", " "))
+    if not text.isprintable():
+        text = _LINE_BREAK.sub("\n", text)
+        text = _CONTROL.sub("", text.replace("\t", " "))
     if not text.isascii():
         text = _normalise(text)
-    text = _SPACES.sub(" ", text)
-    text = _LINE_EDGES.sub("\n", text)
-    return _BLANK_LINES.sub("\n\n", text).strip()
+    if "  " in text or not text.isprintable():  # most texts are one line, whose only blanks are single spaces
+        text = _SPACES.sub(" ", text)
+        text = _LINE_EDGES.sub("\n", text)
+        text = _BLANK_LINES.sub("\n\n", text)
+    return text.strip()
 
 
 def _normalise(text: str) -> str:

@@ -5,8 +5,9 @@ shape (a mobile number, a NIK with a possible birth date), else by the nearest w
 Sums of money, dates, hours, polling stations and articles of law stay readable, because a report is nothing without
 them. So do number plates: the plate of an official car is evidence of the car, not a person's secret.
 
-`lokal.samaran` was the starting point and is the yardstick of the tests: on their labelled spellings it hides 74 %
-and covers two amounts of hours and polling stations.
+`lokal.samaran` was measured as a base and is the yardstick of the tests: of their labelled spellings it finds 77 %, at
+an eighth of the speed, and takes hours, polling stations and a sum of money for secrets. Nothing it finds there is
+missed here.
 """
 
 import re

@@ -4,20 +4,23 @@ A receipt is short enough for a citizen to copy by hand: `SJ-` and sixteen lette
 last of them a check character. It follows from the report's id, so the same report always has the same receipt.
 """
 
+from collections.abc import Sequence
+from operator import mul
 from uuid import UUID
 
 from shared.contracts import ReceiptStage
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U to be misread
 _MISREAD = str.maketrans("ILO", "110")
+_SHIFTS = range(70, -1, -5)
+_WEIGHTS = range(1, 30, 2)
 
 
 def receipt_of(report_id: UUID) -> str:
     """The receipt of a report, `SJ-XXXX-XXXX-XXXX-XXXC`: 75 bits of the id and a check character."""
     bits = report_id.int >> 53
-    symbols = [_ALPHABET[(bits >> shift) & 31] for shift in range(70, -1, -5)]
-    text = "".join(symbols)
-    text += _check_character(text)
+    values = [(bits >> shift) & 31 for shift in _SHIFTS]
+    text = "".join([_ALPHABET[value] for value in values]) + _check_character(values)
     return f"SJ-{text[:4]}-{text[4:8]}-{text[8:12]}-{text[12:]}"
 
 
@@ -26,15 +29,14 @@ def parse_receipt(text: str) -> str | None:
     symbols = text.upper().removeprefix("SJ").replace("-", "").replace(" ", "").translate(_MISREAD)
     if len(symbols) != 16 or any(symbol not in _ALPHABET for symbol in symbols):
         return None
-    if _check_character(symbols[:15]) != symbols[15]:
+    if _check_character([_ALPHABET.index(symbol) for symbol in symbols[:15]]) != symbols[15]:
         return None
     return f"SJ-{symbols[:4]}-{symbols[4:8]}-{symbols[8:12]}-{symbols[12:]}"
 
 
-def _check_character(symbols: str) -> str:
+def _check_character(values: Sequence[int]) -> str:
     # Weights 1, 3, 5... are coprime to 32, so every single wrong character and most swaps of neighbours show.
-    total = sum((2 * place + 1) * _ALPHABET.index(symbol) for place, symbol in enumerate(symbols))
-    return _ALPHABET[total % 32]
+    return _ALPHABET[sum(map(mul, _WEIGHTS, values)) % 32]
 
 
 def receipt_key(receipt: str) -> str:

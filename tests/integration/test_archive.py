@@ -1,0 +1,239 @@
+"""The archive against a real Redis and a real ClickHouse: every report once, whatever comes twice."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from redis.asyncio import Redis
+
+from services.archive.app import build
+from services.archive.migrate import Migration, migrate, read_migrations
+from shared.bus.receipts import receipt_key, receipt_value
+from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS, QUARANTINE
+from shared.config.errors import ConfigError
+from shared.contracts import AlertEvent, AlertState, Assessment, Delivery, ReceiptStage, RiskClass, Severity
+from shared.service import Service
+from shared.settings import Settings
+from tests.assessments import an_assessment
+from tests.backends import ClickHouseServer
+from tests.running import eventually, running
+
+NOW = datetime(2024, 11, 25, 13, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(redis_url: str, clickhouse: ClickHouseServer) -> Settings:
+    return Settings(
+        redis_url=redis_url,
+        clickhouse_host=clickhouse.host,
+        clickhouse_port=clickhouse.port,
+        clickhouse_user=clickhouse.user,
+        clickhouse_password=clickhouse.password,
+        claim_idle_seconds=0.5,
+        archive_linger_seconds=0.05,
+    )
+
+
+@pytest.fixture
+def warehouse(clickhouse: ClickHouseServer) -> Iterator[Client]:
+    client = clickhouse.client()
+    client.command("DROP DATABASE IF EXISTS salingjaga")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+async def archive(settings: Settings, warehouse: Client) -> AsyncIterator[Service]:
+    async with running(build(settings)) as service:
+        await eventually(lambda: answers(warehouse))
+        yield service
+
+
+async def answers(warehouse: Client) -> bool:
+    try:
+        warehouse.command("SELECT count() FROM salingjaga.classifier_quality")
+    except Exception:  # noqa: BLE001 - the schema is not there yet
+        return False
+    return True
+
+
+async def publish(redis_url: str, *messages: Assessment | AlertEvent | Delivery) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        for message in messages:
+            stream = ASSESSMENTS if isinstance(message, Assessment) else ALERT_EVENTS
+            await redis.xadd(stream.name, {b"body": message.model_dump_json(by_alias=True)})
+
+
+async def archived(redis_url: str) -> None:
+    async def all_acknowledged() -> bool:
+        async with Redis.from_url(redis_url) as redis:
+            for stream, group in ((ASSESSMENTS, "archive"), (ALERT_EVENTS, "archive")):
+                [found] = [one for one in await redis.xinfo_groups(stream.name) if one["name"].decode() == group]
+                info = await redis.xinfo_stream(stream.name)
+                if found["pending"] or found["last-delivered-id"] != info["last-generated-id"]:
+                    return False
+        return True
+
+    await eventually(all_acknowledged)
+
+
+async def test_a_report_that_comes_again_in_any_batch_counts_once(
+    archive: Service, redis_url: str, warehouse: Client
+) -> None:
+    assessments = [an_assessment() for number in range(300)]
+    await publish(redis_url, *assessments)
+    await archived(redis_url)
+    await publish(redis_url, *assessments[:50])
+    await publish(redis_url, *assessments[25:120], *assessments[:10])
+    await archived(redis_url)
+    assert warehouse.query("SELECT count(), uniqExact(report_id) FROM salingjaga.reports").result_rows == [(300, 300)]
+
+
+async def test_the_newest_assessment_of_a_report_is_the_one_that_counts(
+    archive: Service, redis_url: str, warehouse: Client
+) -> None:
+    old = an_assessment()
+    new = old.model_copy(update={"classified_at": old.classified_at + timedelta(days=1)})
+    new = new.model_copy(update={"judgement": new.judgement.model_copy(update={"rule_pack_version": "lebih baru"})})
+    await publish(redis_url, new)
+    await archived(redis_url)
+    await publish(redis_url, old)
+    await archived(redis_url)
+    rows = warehouse.query("SELECT rule_pack_version FROM salingjaga.reports").result_rows
+    assert rows == [("lebih baru",)]
+
+
+async def test_what_was_found_can_be_read_back_with_its_evidence_and_norms(
+    archive: Service, redis_url: str, warehouse: Client
+) -> None:
+    one = an_assessment()
+    await publish(redis_url, one)
+    await archived(redis_url)
+    columns = (
+        "text, codes, findings.code, findings.risk, findings.evidence, findings.norms, findings.norms_verified, "
+        "region_name, primary_class, severity, received_at, corroborations"
+    )
+    [row] = warehouse.query(f"SELECT {columns} FROM salingjaga.reports").result_rows
+    findings = one.judgement.findings
+    assert row[0] == one.report.text
+    assert row[1] == list(one.judgement.labels)
+    assert row[2] == [finding.code for finding in findings]
+    assert row[3] == pytest.approx([finding.risk for finding in findings])
+    assert row[4] == [[span.text for span in finding.evidence] for finding in findings]
+    assert row[5] == [[norm.citation for norm in finding.norms] for finding in findings]
+    assert row[6] == [[norm.verified for norm in finding.norms] for finding in findings]
+    assert one.report.region is not None
+    assert row[7] == one.report.region.name
+    assert (row[8], row[9]) == (one.judgement.primary, one.judgement.severity)
+    assert abs(row[10].replace(tzinfo=UTC) - one.report.received_at) < timedelta(milliseconds=1)
+    assert row[11] == 0
+
+
+async def test_a_receipt_is_archived_only_when_clickhouse_has_its_report(
+    archive: Service, redis_url: str, warehouse: Client
+) -> None:
+    one = an_assessment()
+    key = receipt_key(one.report.receipt)
+    async with Redis.from_url(redis_url) as redis:
+        await redis.set(key, receipt_value(ReceiptStage.ASSESSED, "x"), ex=100)
+        await publish(redis_url, one)
+        await archived(redis_url)
+        assert (await redis.get(key)).startswith(b"archived:")
+        assert 0 < await redis.ttl(key) <= 100
+    assert warehouse.command("SELECT count() FROM salingjaga.reports") == 1
+
+
+async def test_a_message_that_is_no_assessment_goes_to_quarantine_alone(
+    archive: Service, redis_url: str, warehouse: Client
+) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        await redis.xadd(ASSESSMENTS.name, {b"body": b"{}"})
+        await publish(redis_url, *[an_assessment() for number in range(20)])
+        await archived(redis_url)
+        assert await redis.xlen(QUARANTINE.name) == 1
+    assert warehouse.command("SELECT count() FROM salingjaga.reports") == 20
+
+
+def event(alert_id: uuid.UUID, state: AlertState, minute: int, *, event: str = "opened") -> AlertEvent:
+    return AlertEvent(
+        event_id=uuid.uuid5(alert_id, f"{state}{minute}"),
+        alert_id=alert_id,
+        at=NOW + timedelta(minutes=minute),
+        event=event,  # type: ignore[arg-type]
+        state=state,
+        region_code="63.11",
+        region_name="Kabupaten Balangan",
+        risk_class=RiskClass.MONEY_POLITICS,
+        severity=Severity.HIGH,
+        opened_at=NOW,
+        reports=3,
+        incidents=2,
+        senders=2,
+    )
+
+
+async def test_alerts_show_their_current_state_and_each_delivery_attempt_once(
+    archive: Service, redis_url: str, warehouse: Client
+) -> None:
+    alert_id = uuid.uuid4()
+    events = [
+        event(alert_id, AlertState.OPEN, 0),
+        event(alert_id, AlertState.NOTIFIED, 1, event="notification_sent"),
+        event(alert_id, AlertState.ACKNOWLEDGED, 2, event="acknowledged"),
+    ]
+    delivery = Delivery(
+        delivery_id=uuid.uuid4(), alert_id=alert_id, at=NOW, officer_id="balangan-1", channel="mailto://mail",
+        outcome="failed", attempt=1, error="refused",
+    )  # fmt: skip
+    later = delivery.model_copy(update={"attempt": 2, "outcome": "sent", "error": ""})
+    await publish(redis_url, events[0], events[2], events[1], events[0], delivery, later, delivery)
+    await archived(redis_url)
+    assert warehouse.query("SELECT state, reports FROM salingjaga.alerts").result_rows == [("acknowledged", 3)]
+    assert warehouse.command("SELECT count() FROM salingjaga.alert_events") == 3
+    rows = warehouse.query("SELECT attempt, outcome FROM salingjaga.deliveries ORDER BY attempt").result_rows
+    assert rows == [(1, "failed"), (2, "sent")]
+
+
+async def test_an_analyst_sees_where_risk_is_high_and_prevention_low(
+    archive: Service, redis_url: str, warehouse: Client
+) -> None:
+    await publish(
+        redis_url,
+        *[an_assessment() for number in range(4)],
+        event(uuid.uuid4(), AlertState.OPEN, 0),
+    )
+    await archived(redis_url)
+    rows = warehouse.query(
+        "SELECT region_code, sum(reports), sum(incidents), any(open_alerts) FROM salingjaga.region_risk GROUP BY 1"
+    ).result_rows
+    assert rows == [("63.11", 4, 4, 1)]
+    [(name, incidents, activities)] = warehouse.query(
+        "SELECT region_name, incidents, prevention_activities FROM salingjaga.prevention_coverage"
+    ).result_rows
+    assert (name, incidents, activities) == ("Kabupaten Balangan", 4, 0)
+
+
+async def test_a_clickhouse_that_comes_back_empty_gets_its_schema_again_and_nothing_waits_forever(
+    archive: Service, redis_url: str, warehouse: Client
+) -> None:
+    warehouse.command("DROP DATABASE salingjaga")
+    await publish(redis_url, *[an_assessment() for number in range(10)])
+    await archived(redis_url)
+    assert warehouse.command("SELECT count() FROM salingjaga.reports") == 10
+
+
+async def test_migrations_are_applied_once_and_a_changed_one_is_refused(settings: Settings, warehouse: Client) -> None:
+    migrations = read_migrations(settings.migrations_dir)
+    assert await migrate(settings, migrations) == len(migrations)
+    assert await migrate(settings, migrations) == 0
+    changed = Migration(migrations[0].number, migrations[0].name, migrations[0].statements, "another")
+    with pytest.raises(ConfigError, match="changed after it was applied"):
+        await migrate(settings, [changed])
+
+
+def test_an_installation_without_migrations_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no migrations found"):
+        read_migrations(tmp_path)
