@@ -32,7 +32,7 @@ class TextClassifier:
     ) -> tuple[Judgement, Region | None, str]:
         """The judgement, the region and the masked text."""
         title, text, place = place_text(title, text, self._resolver, hint=region)
-        regime, stage = self._calendar.place(occurred_at or datetime.now(UTC))
+        regime, stage = self._calendar.place(occurred_at or datetime.now(UTC), place.code if place else "")
         return self._classifier.judge(text, title=title, source=source, stage=stage, regime=regime), place, text
 
 

@@ -59,7 +59,8 @@ class Normaliser:
         title, text, region = place_text(draft.title, draft.text, self._resolver, hint=draft.region)
         if not text:
             raise UnprocessableError("nothing is left of the text once it is cleaned")
-        regime, stage = self._calendar().place(draft.occurred_at or submission.received_at)
+        code = region.code if region else ""
+        regime, stage = self._calendar().place(draft.occurred_at or submission.received_at, code)
         return Report(
             receipt=submission.receipt,
             report_id=submission.report_id,

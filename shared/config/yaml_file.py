@@ -38,6 +38,8 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
         raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from None
+    except ValueError as error:  # a value that YAML takes for a date which no calendar has
+        raise ConfigError(f"{path}: {error}; put it in quotes or mend it") from None
     try:
         return model.model_validate(content or {})
     except ValidationError as error:

@@ -566,6 +566,7 @@ REFUSED = [
     "SELECT addressToLine(1)",
     "SELECT 1 INTO OUTFILE '{path}.out'",
     "SELECT 1 INTO OUTFILE '{path}.out' FORMAT CSV",
+    "EXPLAIN SELECT 1 INTO OUTFILE '{path}.out'",
     "SELECT 1 FORMAT Template",
     "SELECT 1 FORMAT CapnProto",
     "SELECT 1 SETTINGS max_result_rows = 0",
@@ -603,6 +604,7 @@ REFUSED = [
     "SHOW TABLES WHERE file('{path}') != ''",
     "SHOW COLUMNS FROM default.secret",
     "SHOW COLUMNS FROM secret FROM default",
+    "SHOW COLUMNS FROM default.secret FROM salingjaga",
     "SHOW COLUMNS FROM reports WHERE file('{path}') != ''",
     "SHOW CREATE TABLE default.secret",
     "DESCRIBE TABLE default.secret",
@@ -646,6 +648,7 @@ ALLOWED = [
     "SELECT number FROM numbers(5) ORDER BY number WITH FILL TO 10 STEP 1",
     "SELECT id IN reports_ids FROM (SELECT 1 AS id, [1, 2] AS reports_ids)",
     "SELECT 'a (children 3)', 'baris\nbaru', '; DROP TABLE report_rows' -- a comment; with a semicolon",
+    "SELECT " + "-(" * 200 + "1" + ")" * 200,
     "SELECT version(), timezone(), currentDatabase(), currentUser()",
     "SELECT name, value, readonly FROM system.settings LIMIT 3",
     "SELECT name FROM system.tables WHERE database = 'salingjaga'",
@@ -841,6 +844,16 @@ class TestDurability:
             == f"{attempted * size}\t{attempted * size}\n"
         )
         server.end(signal.SIGKILL)
+
+    def test_without_a_token_equal_batches_count_once_where_a_window_is_set(self, server: Server, table: str) -> None:
+        server.post(
+            f"CREATE TABLE {table} (n UInt32) ENGINE = MergeTree ORDER BY n "
+            "SETTINGS non_replicated_deduplication_window = 10"
+        )
+        for token in ("", "", "satu", "dua", "dua"):
+            params = {"insert_deduplication_token": token} if token else {}
+            server.post("1\n2\n", query=f"INSERT INTO {table} FORMAT TSV", **params).raise_for_status()
+        assert server.post(f"SELECT count() FROM {table}").text == "6\n"
 
     def test_a_batch_sent_again_counts_once_also_after_a_restart(self, tmp_path: Path) -> None:
         server = Server(tmp_path)

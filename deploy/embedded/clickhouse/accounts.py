@@ -24,7 +24,8 @@ class Access(StrEnum):
 class Account(BaseModel):
     """One user of the database.
 
-    `database` is where its statements run when they name none; a read-only account sees nothing but it.
+    `database` is where the statements of a read-only account run, and all that it sees. A full account starts in
+    `default` like any user of ClickHouse, and goes where it likes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

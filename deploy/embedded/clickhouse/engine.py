@@ -15,7 +15,6 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from xml.sax.saxutils import escape
 
 from deploy.embedded.clickhouse.accounts import Access
 from deploy.embedded.clickhouse.errors import ClickHouseError, StartError, syntax
@@ -43,8 +42,6 @@ SERVER_SETTINGS: Mapping[str, int] = {
     "background_distributed_schedule_pool_size": 1,
     "background_message_broker_schedule_pool_size": 1,
     "max_thread_pool_size": 1000,
-    "max_table_size_to_drop": 0,
-    "max_partition_size_to_drop": 0,
 }
 """The engine on a laptop: two cores, 8 GB, and a browser beside it."""
 
@@ -66,6 +63,9 @@ HANDLE_SETTINGS: Mapping[Access, Mapping[str, str]] = {
         "max_threads": str(min(4, os.cpu_count() or 1)),
         "max_memory_usage": str(int(1.5 * GIB)),
         "max_execution_time": "300",
+        # Only a result that cannot be streamed is held whole, and only there the engine looks at this.
+        "max_result_bytes": str(512 * MIB),
+        "result_overflow_mode": "throw",
     },
     Access.READ_ONLY: _COMMON
     | {
@@ -81,9 +81,6 @@ HANDLE_SETTINGS: Mapping[Access, Mapping[str, str]] = {
     },
 }
 """What every handle starts with. An analyst cannot change any of it: `readonly=1` is set last."""
-
-MATERIALISED_RESULT_BYTES = 512 * MIB
-"""A result in a format that cannot be streamed is held in memory once; more than this is an error."""
 
 _SETTING_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*$")
 _HELD = re.compile(r"Code: 36\b.*EmbeddedServer|Cannot lock file|Another server instance", re.DOTALL)
@@ -323,5 +320,5 @@ def _start_error(folder: Path, reason: str) -> StartError:
 def _config_xml() -> str:
     server = "".join(f"  <{name}>{value}</{name}>\n" for name, value in SERVER_SETTINGS.items())
     merges = "".join(f"    <{name}>{value}</{name}>\n" for name, value in MERGE_SETTINGS.items())
-    head = escape("Counts at every start; changes here are lost.")
-    return f"<clickhouse>\n  <!-- {head} -->\n{server}  <merge_tree>\n{merges}  </merge_tree>\n</clickhouse>\n"
+    note = "  <!-- Written at every start; changes here are lost. -->\n"
+    return f"<clickhouse>\n{note}{server}  <merge_tree>\n{merges}  </merge_tree>\n</clickhouse>\n"

@@ -85,7 +85,7 @@ _NODES = frozenset(
      "Explain", "DescribeQuery"}
 )  # fmt: skip
 _IN = re.compile(r"^(?:global)?(?:not)?(?:null)?in(?:ignoreset)?$", re.IGNORECASE)
-_PLAIN_NAME = re.compile(r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?$")
+_PLAIN_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?", re.ASCII)
 _SHOW = re.compile(
     r"""^\s*SHOW\s+(?:FULL\s+)?(?P<what>DATABASES|TABLES|COLUMNS|FIELDS|SETTINGS|FUNCTIONS)
         (?:\s+(?:FROM|IN)\s+`?(?P<first>\w+)`?(?:\.`?(?P<second>\w+)`?)?)?
@@ -108,9 +108,11 @@ class Node:
 
     def walk(self) -> Iterator["Node"]:
         """This node and all below it."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting.extend(reversed(node.children))
 
 
 class Guard:
@@ -177,6 +179,8 @@ class Guard:
             if show["second"] or show["third"] or (named and named.lower() not in {database.lower(), "system"}):
                 raise denied(f"This account sees the database {database} only")
         elif what in {"columns", "fields"}:
+            if show["second"] and show["third"]:
+                raise denied("Name the database once")
             owner = show["third"] or (show["first"] if show["second"] else database)
             table = show["second"] or show["first"] or ""
             _check_table(f"{owner}.{table}", database)
@@ -202,6 +206,8 @@ class Guard:
                 raise denied("APPLY is not allowed here; write the function out for each column")
             if node.kind not in _NODES:
                 raise denied(f"{node.kind} is not allowed for this account")
+            if node.kind == "SelectWithUnionQuery" and node is not root and len(node.children) != 1:
+                raise denied("FORMAT and INTO OUTFILE are not allowed inside of a statement")
             if node.kind == "TableIdentifier":
                 _check_table(node.name, database)
             elif node.kind == "Identifier":
@@ -263,7 +269,7 @@ def check_external(tables: Iterable[ExternalTable]) -> None:
 
 
 def _check_table(name: str, database: str) -> None:
-    if not _PLAIN_NAME.match(name):
+    if not _PLAIN_NAME.fullmatch(name):
         raise denied(f"The table {name!r} is not allowed for this account")
     owner, _, _table = name.rpartition(".")
     if owner in {"", database} or name.lower() in SYSTEM_TABLES:

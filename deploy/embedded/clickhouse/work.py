@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from deploy.embedded.clickhouse import wire
-from deploy.embedded.clickhouse.engine import HANDLE_SETTINGS, MATERIALISED_RESULT_BYTES, Answer, Counts, Engine, Handle
+from deploy.embedded.clickhouse.engine import HANDLE_SETTINGS, Answer, Counts, Engine, Handle
 from deploy.embedded.clickhouse.errors import ClickHouseError, bad_argument, not_implemented, syntax
 from deploy.embedded.clickhouse.guard import Guard, check_external, check_format
 from deploy.embedded.clickhouse.request import Request, join
@@ -21,7 +21,6 @@ REMEMBERED = frozenset({"set", "use"})
 MAX_SESSION_STATEMENTS = 100
 
 _ONLY_WHOLE = re.compile(rb"\b(?:totals|extremes|max_result_\w+|result_overflow_mode)\b", re.IGNORECASE)
-_MATERIALISED = {"max_result_bytes": str(MATERIALISED_RESULT_BYTES), "result_overflow_mode": "throw"}
 
 
 @dataclass(slots=True)
@@ -147,8 +146,6 @@ class Work:
         used = statement.format or wanted
         if self._may_stream(used) and self._stream(handle, wanted, used):
             return
-        if statement.has_result and not request.analyst and request.params.get("readonly") != "1":
-            handle.set(_MATERIALISED)
         answer = handle.query(statement.text, wanted, request.query_params)
         self._counts = answer.counts
         self._format = used if statement.has_result or answer.data else ""
@@ -176,11 +173,12 @@ class Work:
         return True
 
     def _check_size(self) -> None:
-        """What the engine checks for a whole result, for one that is streamed."""
+        """An analyst's limits, which the engine checks for a whole result but not for one that is streamed."""
+        if not self.request.analyst:
+            return
         limits = HANDLE_SETTINGS[self.request.account.access]
-        rows = int(limits.get("max_result_rows", "0"))
-        size = int(limits.get("max_result_bytes", "0"))
-        if 0 < rows < self._counts.result_rows or 0 < size < self._counts.result_bytes:
+        rows, size = int(limits["max_result_rows"]), int(limits["max_result_bytes"])
+        if self._counts.result_rows > rows or self._counts.result_bytes > size:
             raise ClickHouseError(
                 396, "TOO_MANY_ROWS_OR_BYTES", f"Limit for result exceeded: at most {rows} rows and {size} bytes"
             )
