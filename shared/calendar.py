@@ -4,7 +4,6 @@ Dates and deadlines are configuration (`calendar.yaml`), each with its source an
 All dates are civil dates in Indonesia (WIB by default).
 """
 
-import re
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from itertools import combinations
@@ -15,7 +14,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import holidays
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from shared.config.errors import ConfigError
 from shared.config.yaml_file import load_yaml
 from shared.contracts import Regime, Stage
 
@@ -144,11 +142,7 @@ class Calendar(_Entry):
     @classmethod
     def load(cls, path: Path) -> Self:
         """The calendar in a file. Raises `ConfigError` naming file, line and what to change."""
-        try:
-            return load_yaml(path, cls)
-        except ValueError as error:
-            # YAML turns a date into a day before any model sees it, and an impossible one into this
-            raise ConfigError(f"{path}{_line_of_impossible_date(path)}: {error}; mend the date") from None
+        return load_yaml(path, cls)
 
     @field_validator("timezone")
     @classmethod
@@ -274,16 +268,6 @@ _CONVENTIONS = {
     "working": "hari kerja tanpa Sabtu, Minggu, libur nasional, dan cuti bersama; hari diketahui tidak dihitung; "
     "berakhir pukul 23.59.59 pada hari terakhir",
 }
-
-
-def _line_of_impossible_date(path: Path) -> str:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        for found in re.findall(r"\b\d{4}-\d{2}-\d{2}\b", line):
-            try:
-                date.fromisoformat(found)
-            except ValueError:
-                return f", line {number}: {found}"
-    return ""
 
 
 def _pairs(one: Election, other: Election) -> list[tuple[StagePeriod, StagePeriod]]:

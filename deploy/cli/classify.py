@@ -68,7 +68,10 @@ def classify(
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines (- is standard input), each with a `text`; leaves with a sentence otherwise."""
+    """The objects of a file of JSON lines (- is standard input), each with a `text`.
+
+    Leaves the program with one sentence when a line is something else.
+    """
     try:
         lines = sys.stdin.buffer.read().splitlines() if str(path) == "-" else path.read_bytes().split(b"\n")
     except OSError as error:

@@ -20,11 +20,14 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "reports.jsonl"
 WAIT_SECONDS = 60.0
 
 SHOWN = {
-    "What arrived": "SELECT region_name, kind, primary_class, severity, count() AS reports FROM reports "
-    "GROUP BY ALL ORDER BY region_name, kind, primary_class",
-    "The gravest findings": "SELECT region_name, codes, round(greatest(neutrality_risk, money_politics_risk, other_risk), 2)"
-    " AS risk, findings.evidence[1] AS evidence FROM reports WHERE kind = 'violation_report' "
-    "ORDER BY severity = 'critical' DESC, risk DESC LIMIT 5",
+    "What arrived": (
+        "SELECT region_name, kind, primary_class, severity, count() AS reports FROM reports "
+        "GROUP BY ALL ORDER BY region_name, kind, primary_class"
+    ),
+    "The gravest findings": (
+        "SELECT region_name, codes, severity, findings.evidence[1] AS evidence FROM reports "
+        "WHERE kind = 'violation_report' ORDER BY severity = 'critical' DESC, region_name LIMIT 5"
+    ),
     "Alerts": "SELECT region_name, risk_class, severity, state, reports, incidents FROM alerts ORDER BY opened_at",
 }
 

@@ -1,4 +1,4 @@
-"""The commands, and how an error reaches the user: one sentence on stderr, never a traceback for a foreseeable fault."""
+"""The commands, and how an error reaches the user: in one sentence, never as a traceback for a foreseeable fault."""
 
 import sys
 

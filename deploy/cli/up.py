@@ -17,6 +17,8 @@ from deploy.embedded.notices import follow_notifications
 from deploy.embedded.system import EmbeddedSystem
 from shared.observability.logs import configure_logs
 
+FIRST_QUERY = "SELECT region_name, kind, primary_class, count() FROM reports GROUP BY ALL"
+
 
 def up(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
@@ -90,7 +92,7 @@ def _welcome(data: DataDir, runtime: Runtime) -> Panel:
         "",
         "In a second terminal:",
         f"  salingjaga send{option} deploy/examples/reports.jsonl",
-        f'  salingjaga query{option} "SELECT region_name, kind, primary_class, count() FROM reports GROUP BY ALL"',
+        f"  salingjaga query{option} '{FIRST_QUERY}'",
         f"  salingjaga alerts list{option}",
         '  salingjaga classify "Pak camat bagi-bagi amplop di Kec. Paringin, disuruh pilih nomor 1"',
         "Ctrl-C stops.",

@@ -12,13 +12,19 @@ _LOOK_SECONDS = 0.3
 
 async def follow_notifications(path: Path, console: Console) -> None:
     """Print whatever is appended to the notification file from now on; until cancelled."""
-    seen = path.stat().st_size if path.exists() else 0
+    seen = len(_read_from(path, 0))
     while True:
-        if path.exists() and path.stat().st_size > seen:
-            with path.open("rb") as file:
-                file.seek(seen)
-                news = file.read()
+        if news := await asyncio.to_thread(_read_from, path, seen):
             seen += len(news)
             text = news.decode("utf-8", "replace").strip()
             console.print(Panel(Text(text), title="Notification", border_style="yellow", expand=False))
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _read_from(path: Path, position: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            return file.read()
+    except FileNotFoundError:
+        return b""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from deploy.embedded.data_dir import EmbeddedError
 
-
 LEAST_VERSION = (6, 2)  # XAUTOCLAIM
 
 

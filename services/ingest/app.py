@@ -1,11 +1,10 @@
 """Wiring of ingest."""
 
-from shared.calendar import Calendar
-
 from services.ingest.normaliser import Normaliser
 from services.ingest.sources import Sources
 from services.ingest.webhook import Webhook
 from shared.bus.streams import REPORTS, SUBMISSIONS
+from shared.calendar import Calendar
 from shared.config.yaml_file import WatchedFile
 from shared.contracts import Report
 from shared.regions import RegionResolver

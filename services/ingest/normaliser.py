@@ -5,8 +5,6 @@ import hmac
 from collections.abc import Callable, Sequence
 from uuid import UUID, uuid5
 
-from shared.calendar import Calendar
-
 from services.ingest.adapters import ADAPTERS, Draft, NotUnderstoodError
 from services.ingest.clean import clean_text, fingerprint_text
 from services.ingest.mask import mask
@@ -15,6 +13,7 @@ from shared.bus.errors import UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
 from shared.bus.streams import REPORTS
+from shared.calendar import Calendar
 from shared.contracts import ReceiptStage, Region, Report
 from shared.regions import RegionResolver
 

@@ -5,7 +5,9 @@ while it runs.
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -38,8 +40,9 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
         raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from None
-    except ValueError as error:  # a value that YAML takes for a date which no calendar has
-        raise ConfigError(f"{path}: {error}; put it in quotes or mend it") from None
+    except ValueError as error:
+        # YAML turns a date into a day before any model sees it, and an impossible one into this.
+        raise ConfigError(f"{path}{_place_of_impossible_date(text)}: {error}; mend the date") from None
     try:
         return model.model_validate(content or {})
     except ValidationError as error:
@@ -49,6 +52,16 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
             for problem in error.errors(include_url=False, include_input=False)
         ]
         raise ConfigError("\n".join(problems)) from None
+
+
+def _place_of_impossible_date(text: str) -> str:
+    for number, line in enumerate(text.splitlines(), start=1):
+        for found in re.findall(r"\b\d{4}-\d{2}-\d{2}\b", line):
+            try:
+                date.fromisoformat(found)
+            except ValueError:
+                return f", line {number}: {found}"
+    return ""
 
 
 def _line_of(node: yaml.Node | None, location: Sequence[int | str]) -> int:

@@ -73,6 +73,7 @@ class Embedded:
             capture_output=True,
             text=True,
             timeout=180,
+            check=False,
         )
         if status is not None:
             assert result.returncode == status, f"{arguments}: {result.stdout}\n{result.stderr}"

@@ -131,6 +131,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
+def own(tmp_path: Path) -> Iterator[Server]:
+    """A server for one test, which may end it and start it again."""
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.end(signal.SIGKILL)
+
+
+@pytest.fixture
 def table(server: Server) -> Iterator[str]:
     name = f"salingjaga.t_{uuid.uuid4().hex[:12]}"
     yield name
@@ -459,6 +468,20 @@ class TestHttp:
         assert "Content-Encoding" not in not_asked.headers
         assert asked.content == not_asked.content == plain.content
         assert asked.num_bytes_downloaded < plain.num_bytes_downloaded / 2
+
+    def test_frames_behind_one_another_are_all_stored(self, server: Server, table: str) -> None:
+        import lz4.frame
+
+        server.post(f"CREATE TABLE {table} (id UInt64) ENGINE = MergeTree ORDER BY id")
+        frames = [lz4.frame.compress(b"".join(b"%d\n" % n for n in range(start, start + 8192))) for start in (0, 8192)]
+        server.http.post(
+            server.url,
+            content=b"".join(frames),
+            params={"query": f"INSERT INTO {table} FORMAT TSV"},
+            auth=OFFICER,
+            headers={"Content-Encoding": "lz4"},
+        ).raise_for_status()
+        assert server.post(f"SELECT count(), max(id) FROM {table}").text == "16384\t16383\n"
 
     def test_a_damaged_body_stores_nothing(self, server: Server, table: str) -> None:
         import zstandard
@@ -789,9 +812,8 @@ class TestAnalyst:
 class TestDurability:
     """What was acknowledged is there, once, whatever happens."""
 
-    def test_after_kill_9_every_acknowledged_batch_is_there_and_none_in_part(self, tmp_path: Path) -> None:
-        server = Server(tmp_path)
-        server.start()
+    def test_after_kill_9_every_acknowledged_batch_is_there_and_none_in_part(self, own: Server) -> None:
+        server = own
         server.post(
             "CREATE TABLE rows (batch UInt32, n UInt32) ENGINE = MergeTree ORDER BY batch "
             "SETTINGS non_replicated_deduplication_window = 1000"
@@ -843,7 +865,6 @@ class TestDurability:
             server.post("SELECT count(), uniqExact(batch, n) FROM rows").text
             == f"{attempted * size}\t{attempted * size}\n"
         )
-        server.end(signal.SIGKILL)
 
     def test_without_a_token_equal_batches_count_once_where_a_window_is_set(self, server: Server, table: str) -> None:
         server.post(
@@ -855,9 +876,8 @@ class TestDurability:
             server.post("1\n2\n", query=f"INSERT INTO {table} FORMAT TSV", **params).raise_for_status()
         assert server.post(f"SELECT count() FROM {table}").text == "6\n"
 
-    def test_a_batch_sent_again_counts_once_also_after_a_restart(self, tmp_path: Path) -> None:
-        server = Server(tmp_path)
-        server.start()
+    def test_a_batch_sent_again_counts_once_also_after_a_restart(self, own: Server) -> None:
+        server = own
         server.post(
             "CREATE TABLE rows (n UInt32, text String) ENGINE = MergeTree ORDER BY n "
             "SETTINGS non_replicated_deduplication_window = 100"
@@ -881,14 +901,10 @@ class TestDurability:
         assert server.post("SELECT count() FROM rows").text == "80000\n"
         send("dua")
         assert server.post("SELECT count() FROM rows").text == "160000\n"
-        server.end(signal.SIGKILL)
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_it_stops_at_once_while_queries_run_and_keeps_its_data(
-        self, tmp_path: Path, number: signal.Signals
-    ) -> None:
-        server = Server(tmp_path)
-        server.start()
+    def test_it_stops_at_once_while_queries_run_and_keeps_its_data(self, own: Server, number: signal.Signals) -> None:
+        server = own
         server.post("CREATE TABLE kept (n UInt32) ENGINE = MergeTree ORDER BY n").raise_for_status()
         server.post("INSERT INTO kept VALUES (7)").raise_for_status()
         slow = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(number)"

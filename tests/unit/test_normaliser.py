@@ -42,7 +42,7 @@ def test_a_report_is_cleaned_masked_placed_and_dated(normaliser: Normaliser) -> 
     report = normaliser.normalise(
         submission(
             {
-                "text": "Pak\u200b camat  bagi amplop di Kec. Paringin, Balangan.\x00 WA saya 0812 3456 7890 / a.b@x.id",
+                "text": "Pak\u200b camat  bagi amplop di Kec. Paringin, Balangan.\x00 WA 0812 3456 7890 / a.b@x.id",
                 "title": "Laporan\nwarga",
                 "occurred_at": "2024-11-24T21:00:00+08:00",
                 "reporter": {"name": "Budi Contoh", "phone": "081234567890"},
@@ -50,7 +50,7 @@ def test_a_report_is_cleaned_masked_placed_and_dated(normaliser: Normaliser) -> 
             }
         )
     )
-    assert report.text == "Pak camat bagi amplop di Kec. Paringin, Balangan. WA saya [telepon] / [email]"
+    assert report.text == "Pak camat bagi amplop di Kec. Paringin, Balangan. WA [telepon] / [email]"
     assert report.region is not None
     assert (report.region.code, report.region.name) == ("63.11", "Kabupaten Balangan")
     assert report.region.district is not None
@@ -108,8 +108,8 @@ def test_a_forwarded_copy_is_the_same_incident_and_another_region_another_one(no
 
 def test_an_article_is_dated_and_placed_by_its_office(normaliser: Normaliser) -> None:
     page = (
-        "Bawaslu Sampang Gelar Rakor\n\nSAMPANG - Bawaslu Kabupaten Sampang menggelar rapat koordinasi di sebuah hotel di "
-        "Surabaya, Senin (4/11/2024).\n\nBaca juga: Banjir di Malang\n\nLeave a Reply"
+        "Bawaslu Sampang Gelar Rakor\n\nSAMPANG - Bawaslu Kabupaten Sampang menggelar rapat koordinasi di sebuah "
+        "hotel di Surabaya, Senin (4/11/2024).\n\nBaca juga: Banjir di Malang\n\nLeave a Reply"
     )
     report = normaliser.normalise(submission(page.encode(), source="berita", adapter="article"))
     assert report.region is not None

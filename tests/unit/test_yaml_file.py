@@ -8,7 +8,7 @@ from shared.config.errors import ConfigError
 from shared.config.yaml_file import WatchedFile, load_yaml
 
 GOOD = """sources:
-  lapangan: {adapter: json, auth: {scheme: standard-webhooks, secret_env: SALINGJAGA_SECRET_LAPANGAN}, rate_per_minute: 600}
+  lapangan: {adapter: json, auth: {scheme: standard-webhooks, secret_env: SALINGJAGA_SECRET_X}, rate_per_minute: 600}
 """
 
 
@@ -30,7 +30,7 @@ def test_the_published_shape_of_sources_is_read(tmp_path: Path) -> None:
         ("sources:\n  Lapangan!: {}\n", ["line 2", "should match pattern"]),
         ("sources: [\n", ["line 2", "not valid YAML"]),
         (GOOD.replace("600", "-1"), ["line 2", "rate_per_minute", "greater than or equal to 1"]),
-        ("sources: 2024-13-01\n", ["month must be in 1..12"]),
+        ("sources: 2024-13-01\n", ["line 1", "month must be in 1..12"]),
         (GOOD + "typo: 1\n", ["line 3", "typo", "Extra inputs"]),
     ],
 )
