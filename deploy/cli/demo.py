@@ -15,6 +15,7 @@ from deploy.cli.reports_from_files import read_reports
 from deploy.cli.send import Sender, Tally
 from deploy.cli.target import Target, find_target
 from deploy.embedded.data_dir import DataDir
+from deploy.embedded.notices import split_notifications
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "reports.jsonl"
 WAIT_SECONDS = 60.0
@@ -47,8 +48,9 @@ async def show_demo(data: DataDir) -> None:
         columns, rows = await asyncio.to_thread(run_query, target, sql)
         out.print(result_table(columns, rows))
     if data.notifications.exists():
-        newest = data.notifications.read_text(encoding="utf-8").rstrip()[-2500:]
-        out.print(Panel(Text(newest), title="The newest notification", border_style="yellow", expand=False))
+        *_, newest = split_notifications(data.notifications.read_text(encoding="utf-8"))
+        out.print("\nOne of them as its officer reads it:")
+        out.print(Panel(Text(newest), title="Notification", border_style="yellow", expand=False))
     out.print("\nNow try the commands above in a second terminal. Ctrl-C stops.")
 
 

@@ -68,15 +68,11 @@ async def _begin(system: EmbeddedSystem, demo: bool) -> None:
         runtime = await system.start()
     out.print(_welcome(system.data, runtime))
     sys.stdout.flush()
-    following = asyncio.create_task(follow_notifications(system.data.notifications, out))
-    try:
-        if demo:
-            from deploy.cli.demo import show_demo
+    if demo:
+        from deploy.cli.demo import show_demo
 
-            await show_demo(system.data)
-        await following
-    finally:
-        following.cancel()
+        await show_demo(system.data)
+    await follow_notifications(system.data.notifications, out)
 
 
 def _welcome(data: DataDir, runtime: Runtime) -> Panel:

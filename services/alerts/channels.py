@@ -22,6 +22,9 @@ _TAKES_HTML = frozenset({"mailto", "mailtos"})
 _ASSET = AppriseAsset(
     app_id="Salingjaga", app_desc="Salingjaga", app_url="", async_mode=False, secure_logging=True, service_timeout=0
 )
+SEPARATOR = "=" * 80
+"""Stands before each notification in the file of the embedded default."""
+
 _CONNECT_SECONDS = 5.0
 _ERROR_CHARACTERS = 300
 _SHORTEST_SECRET = 3
@@ -92,7 +95,7 @@ def send_by_apprise(url: str, notification: Notification, timeout_seconds: float
 
 def send_to_file(path: Path, notification: Notification) -> None:
     """Append a notification to a file that only its owner can read. Raises `ChannelError` when that fails."""
-    text = f"{'=' * 80}\n{notification.title}\n\n{notification.body.rstrip()}\n\n"
+    text = f"{SEPARATOR}\n{notification.title}\n\n{notification.body.rstrip()}\n\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -1,0 +1,63 @@
+"""The classifier's service: what happens when classifying a report fails."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from services.classify.handler import Assessor
+from shared.bus.errors import UnprocessableError
+from shared.bus.message import Message
+from shared.bus.outbox import Outbox
+from shared.bus.streams import ASSESSMENTS, Stream
+from shared.contracts import Assessment, Judgement, Kind, RiskClass
+from tests.assessments import an_assessment
+
+
+class Recorded(Outbox):
+    """An outbox that shows what was published."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.published: list[tuple[Stream, bytes]] = []
+
+    def publish(self, stream: Stream, body: bytes) -> None:
+        """Remember the message."""
+        self.published.append((stream, body))
+
+
+class Stumbling:
+    """A classifier that fails on one text."""
+
+    rule_pack_version = "7"
+    model_version = ""
+
+    def judge(self, text: str, **_: Any) -> Judgement:
+        """Fail on texts that say so."""
+        if "tersandung" in text:
+            raise RecursionError("too deep")
+        return an_assessment().judgement
+
+
+def messages(*texts: str) -> Sequence[Message]:
+    reports = [an_assessment(text=f"{text}: camat membagikan amplop").report for text in texts]
+    return [Message(b"1-0", {b"body": report.model_dump_json().encode()}) for report in reports]
+
+
+async def test_a_report_whose_classification_fails_shows_as_not_classified_and_its_neighbours_as_usual() -> None:
+    outbox = Recorded()
+    await Assessor(Stumbling()).handle(messages("satu", "tersandung", "tiga"), outbox)  # type: ignore[arg-type]
+    assert [stream for stream, _ in outbox.published] == [ASSESSMENTS] * 3
+    judgements = [Assessment.model_validate_json(body).judgement for _, body in outbox.published]
+    assert [judgement.kind for judgement in judgements] == [
+        Kind.VIOLATION_REPORT,
+        Kind.CLASSIFY_FAILED,
+        Kind.VIOLATION_REPORT,
+    ]
+    failed = judgements[1]
+    assert (failed.primary, failed.reason, failed.rule_pack_version) == (RiskClass.NONE, "RecursionError", "7")
+
+
+async def test_what_is_no_report_is_named_for_the_quarantine() -> None:
+    with pytest.raises(UnprocessableError, match="not a report"):
+        await Assessor(Stumbling()).handle([Message(b"1-0", {b"body": b"{}"})], Outbox())  # type: ignore[arg-type]
