@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS report_rows
 )
 ENGINE = ReplacingMergeTree(classified_at)
 ORDER BY report_id
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- One row per report. `corroborations`: how many other reports tell of the same incident.
 CREATE OR REPLACE VIEW reports AS

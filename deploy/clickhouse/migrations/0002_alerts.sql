@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS alert_event_rows
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (alert_id, at, event_id)
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS delivery_rows
 (
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS delivery_rows
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (alert_id, delivery_id, attempt, outcome)
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS verdict_rows
 (
@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS verdict_rows
 )
 ENGINE = ReplacingMergeTree(at)
 ORDER BY (report_id, code, officer_id)
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE OR REPLACE VIEW alert_events AS SELECT * FROM alert_event_rows FINAL;
 
