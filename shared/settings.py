@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.config.errors import ConfigError
 
 DEPLOY_DIR = Path(__file__).resolve().parents[1] / "deploy"
+SHIPPED_DEFAULTS = frozenset({"alerting.yaml", "calendar.yaml"})
 
 
 class Settings(BaseSettings):
@@ -52,6 +53,17 @@ class Settings(BaseSettings):
     """Times a message may be taken over (its consumers died) before it goes to quarantine."""
     quarantine_limit: int = Field(200, ge=1)
     """Consecutive failures after which a service stops: not the messages are bad then, the service is."""
+
+    def config_file(self, name: str) -> Path:
+        """Where a configuration file lies: in `config_dir`, or the one that is shipped when that folder has none.
+
+        Only what holds for everybody may be left out (calendar, thresholds). Sources and officers must be there: a
+        mistyped name would silently mean that nobody is told.
+        """
+        own = self.config_dir / name
+        if name in SHIPPED_DEFAULTS and not own.exists():
+            return DEPLOY_DIR / "config" / name
+        return own
 
     notification_file: Path | None = None
     """Where notifications are written while no officer is configured (the embedded default)."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import yaml
 
+from deploy.bench.result import BenchError
 from deploy.embedded.supervisor import Program, Supervisor, wait_until_ready
 from shared.settings import DEPLOY_DIR
 
@@ -29,10 +30,16 @@ UNREACHED = 2_000_000_000
 
 
 class Bench:
-    """A folder, a source with its key, and an environment for one measurement."""
+    """A folder, a source with its key, and an environment for one measurement.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: everything that is written goes there.
+        fsync: when Redis writes to disk, `always` or `everysec`.
+    """
+
+    def __init__(self, folder: Path, fsync: str) -> None:
         self.folder = folder
+        self.fsync = fsync
         self.key = secrets.token_bytes(32)
         config = folder / "config"
         shutil.copytree(DEPLOY_DIR / "config", config)
@@ -45,15 +52,16 @@ class Bench:
             SECRET_VARIABLE: "whsec_" + base64.b64encode(self.key).decode(),
             "SALINGJAGA_CONFIG_DIR": str(config),
             "SALINGJAGA_BACKLOG_HIGH_WATER": str(UNREACHED),
+            "SALINGJAGA_FSYNC": fsync,
             "SALINGJAGA_LOG_LEVEL": "WARNING",
         }
 
 
 @contextlib.contextmanager
-def bench_folder() -> Iterator[Bench]:
+def bench_folder(fsync: str) -> Iterator[Bench]:
     """A `Bench` in a temporary folder that is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="salingjaga-bench-", ignore_cleanup_errors=True) as folder:
-        yield Bench(Path(folder))
+        yield Bench(Path(folder), fsync)
 
 
 class Processes:
@@ -97,22 +105,25 @@ async def processes(bench: Bench) -> AsyncIterator[Processes]:
 async def workers(modules: Sequence[Sequence[str]], environment: Mapping[str, str]) -> AsyncIterator[None]:
     """Python modules, each with its arguments, running as processes within the block.
 
-    Each says that it is ready by a line on its standard output, and is ended with the block. Raises `RuntimeError` when
+    Each says that it is ready by a line on its standard output, and is ended with the block. Raises `BenchError` when
     one ends before.
     """
     running: list[asyncio.subprocess.Process] = []
     try:
         for module in modules:
-            running.append(
-                await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", *module, env=dict(environment), stdout=asyncio.subprocess.PIPE,
-                    start_new_session=True,
-                )
-            )  # fmt: skip
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                *module,
+                env=dict(environment),
+                stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+            running.append(process)
         for process, module in zip(running, modules, strict=True):
-            assert process.stdout is not None
-            if not await asyncio.wait_for(process.stdout.readline(), START_SECONDS):
-                raise RuntimeError(f"{module[0]} ended before it was ready")
+            said = await asyncio.wait_for(process.stdout.readline(), START_SECONDS) if process.stdout else b""
+            if not said:
+                raise BenchError(f"{module[0]} ended before it was ready")
         yield
     finally:
         for process in running:
@@ -145,6 +156,7 @@ def cpu_seconds(pid: int) -> float | None:
 
 
 async def _until(probe: Callable[[], Awaitable[bool]]) -> bool:
-    while not await probe():
+    while True:
+        if await probe():
+            return True
         await asyncio.sleep(0.1)
-    return True

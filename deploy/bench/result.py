@@ -6,68 +6,59 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.table import Table
-
 
 class BenchError(Exception):
     """A figure that would not be worth showing: something failed or did not arrive while it was measured."""
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Figure:
     """One figure of ours beside the baseline's of the same run.
 
     Attributes:
         part: `webhook`, `pipeline` or `classifier`.
         measure: what was measured, with its unit.
-        ours, baseline: the figures, higher is better; without a baseline `None`.
+        ours, baseline: the figures.
         against: what the baseline is.
-        least_ratio, least_ours: what is aimed at, as far as the design names one.
+        least_ratio, least, most: what is aimed at, as far as the design names it: for the ratio, or for ours.
     """
 
     part: str
     measure: str
     ours: float
-    baseline: float | None = None
-    against: str = ""
+    baseline: float
+    against: str
     least_ratio: float | None = None
-    least_ours: float | None = None
+    least: float | None = None
+    most: float | None = None
 
     @property
-    def ratio(self) -> float | None:
+    def ratio(self) -> float:
         """Ours divided by the baseline's."""
-        return self.ours / self.baseline if self.baseline else None
+        return self.ours / self.baseline
 
     @property
     def aim(self) -> str:
         """The aim in words; empty without one."""
+        words = []
         if self.least_ratio is not None:
-            return f"{self.least_ratio:g} x or more"
-        return f"{self.least_ours:,.0f} or more" if self.least_ours is not None else ""
+            words.append(f"{self.least_ratio:g} x or more")
+        if self.least is not None:
+            words.append(f"{self.least:,g} or more")
+        if self.most is not None:
+            words.append(f"under {self.most:,g}")
+        return ", ".join(words)
 
     @property
     def met(self) -> bool | None:
         """Whether the aim is met; `None` without one."""
-        if self.least_ratio is not None:
-            return self.ratio is not None and self.ratio >= self.least_ratio
-        return self.ours >= self.least_ours if self.least_ours is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """How long one request took at the given number of connections, ours beside the baseline's, in milliseconds."""
-
-    part: str
-    percentile: int
-    ours: float
-    baseline: float
-    against: str
-    most_ours: float | None = None
-
-    measure = property(lambda self: f"p{self.percentile} in ms")
-    ratio = property(lambda self: self.ours / self.baseline)
-    aim = property(lambda self: f"under {self.most_ours:g}" if self.most_ours is not None else "")
-    met = property(lambda self: self.ours < self.most_ours if self.most_ours is not None else None)
+        if not self.aim:
+            return None
+        return (
+            (self.least_ratio is None or self.ratio >= self.least_ratio)
+            and (self.least is None or self.ours >= self.least)
+            and (self.most is None or self.ours < self.most)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +82,7 @@ class Share:
 class Outcome:
     """All that one part has measured."""
 
-    lines: list[Comparison | Latency] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
     shares: list[Share] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from deploy.bench.load import Load, send_all, signed_posts
 from deploy.bench.processes import SOURCE, Bench, Processes, Say, answers, cpu_seconds, processes
-from deploy.bench.result import Comparison, Latency, Outcome, median, percentile
+from deploy.bench.result import Figure, Outcome, median, percentile
 from deploy.bench.texts import sized_json_reports
 from deploy.embedded.redis_server import find_redis_server, write_config
 from deploy.embedded.system import HOST, free_port
@@ -78,21 +78,25 @@ def _outcome(
 ) -> Outcome:
     rate, plain_rate = median([load.per_second for load in ours]), median([load.per_second for load in plain])
     outcome = Outcome()
-    outcome.lines.append(Comparison("webhook", "requests/s", rate, plain_rate, AGAINST, least_ratio=4))
+    outcome.figures.append(Figure("webhook", "requests/s", rate, plain_rate, AGAINST, least_ratio=4))
     for percent, most in ((50, None), (99, 10.0)):
         mine = median([percentile(load.latencies_ms, percent) for load in ours])
         theirs = median([percentile(load.latencies_ms, percent) for load in plain])
-        outcome.lines.append(Latency("webhook", percent, mine, theirs, AGAINST, most_ours=most))
+        outcome.figures.append(Figure("webhook", f"p{percent} in ms", mine, theirs, AGAINST, most=most))
     against = "the same, which takes no batches"
-    outcome.lines.append(Comparison("webhook", "reports/s in batches", median(batches), plain_rate, against))
+    outcome.figures.append(Figure("webhook", "reports/s in batches", median(batches), plain_rate, against))
     outcome.notes.append(
         f"webhook: medians of {ROUNDS} rounds in turns; one worker each, {CONNECTIONS} connections, {BODY_BYTES}-byte "
         f"bodies, batches of {BATCH_LINES} over {BATCH_CONNECTIONS} connections."
     )
     if cores and plain_cores:
+        per_core, plain_per_core = rate / median(cores), plain_rate / median(plain_cores)
+        outcome.figures.append(
+            Figure("webhook", "requests per second of the worker's processor", per_core, plain_per_core, AGAINST)
+        )
         outcome.notes.append(
             f"webhook: our worker used {median(cores):.0%} of a core, the baseline {median(plain_cores):.0%}; "
-            "well below 100 % the generator or other programs were the limit."
+            "well below 100 % other programs, Redis or the generator were the limit."
         )
     return outcome
 
@@ -115,7 +119,7 @@ async def _start_redis(bench: Bench, running: Processes) -> str:
     port, folder = free_port(besides=set()), bench.folder / "redis"
     folder.mkdir()
     config = bench.folder / "redis.conf"
-    write_config(config, folder=folder, port=port, password=PASSWORD)
+    write_config(config, folder=folder, port=port, password=PASSWORD, fsync=bench.fsync)
 
     async def pings() -> bool:
         async with Redis(host=HOST, port=port, password=PASSWORD, socket_timeout=1) as client:
@@ -142,7 +146,5 @@ async def _start_baseline(running: Processes, redis_url: str) -> tuple[int, int]
     port = free_port(besides=set())
     command = [sys.executable, "-m", "uvicorn", "deploy.bench.baselines.fastapi_webhook:app", "--host", HOST]
     command += ["--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
-    pid = await running.start(
-        "fastapi", command, answers(f"http://{HOST}:{port}/healthz"), BENCH_REDIS_URL=redis_url
-    )
+    pid = await running.start("fastapi", command, answers(f"http://{HOST}:{port}/healthz"), BENCH_REDIS_URL=redis_url)
     return port, pid

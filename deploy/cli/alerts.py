@@ -88,7 +88,7 @@ def silence(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
     """Send nothing of an alert for some hours; it is told again then."""
-    rules = load_yaml(get_settings().config_dir / rules_file.FILE_NAME, AlertingRules)
+    rules = load_yaml(get_settings().config_file(rules_file.FILE_NAME), AlertingRules)
     until = datetime.now(UTC) + timedelta(hours=hours)
     by = _by(actor, reason)
     _tell(_run(data_dir, lambda redis: inbox.silence(redis, alert_id, until=until, rules=rules, **by)))

@@ -11,9 +11,9 @@ from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption
 from deploy.embedded.data_dir import DataDir, EmbeddedError
 from shared.config.errors import ConfigError
 from shared.config.yaml_file import load_yaml
-from shared.settings import get_settings
+from shared.settings import Settings, get_settings
 
-Check = Callable[[Path], str]
+Check = Callable[[Settings], str]
 
 
 def check(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
@@ -29,7 +29,7 @@ def check(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
     wrong = False
     for name, run in checks.items():
         try:
-            found = run(settings.config_dir)
+            found = run(settings)
         except ConfigError as error:
             wrong = True
             err.print(f"[red]wrong[/red]  {name}")
@@ -49,36 +49,36 @@ def _take_embedded_secrets(data_dir: Path) -> None:
         os.environ.setdefault(name, value)
 
 
-def _sources(folder: Path) -> str:
+def _sources(settings: Settings) -> str:
     from services.ingest.sources import Sources
 
-    sources = load_yaml(folder / "sources.yaml", Sources)
+    sources = load_yaml(settings.config_file("sources.yaml"), Sources)
     sources.check_secrets()
     return ", ".join(sources.sources)
 
 
-def _calendar(folder: Path) -> str:
+def _calendar(settings: Settings) -> str:
     from shared.calendar import Calendar
 
-    Calendar.load(folder / "calendar.yaml")
+    Calendar.load(settings.config_file("calendar.yaml"))
     return "valid"
 
 
-def _rule_pack(_: Path) -> str:
+def _rule_pack(_: Settings) -> str:
     from services.classify.pack import RulePack
 
     return f"version {RulePack.load().version}"
 
 
-def _alerting(folder: Path) -> str:
+def _alerting(settings: Settings) -> str:
     from services.alerts import officers as officers_file
     from services.alerts import rules as rules_file
     from services.alerts.officers import Officers, uncovered
     from services.alerts.rules import AlertingRules
     from shared.regions import RegionResolver
 
-    load_yaml(folder / rules_file.FILE_NAME, AlertingRules)
-    officers = load_yaml(folder / officers_file.FILE_NAME, Officers)
+    load_yaml(settings.config_file(rules_file.FILE_NAME), AlertingRules)
+    officers = load_yaml(settings.config_file(officers_file.FILE_NAME), Officers)
     if not officers.officers:
         return "no officers yet: notifications go to a file"
     missing = uncovered(officers, [code for code, _ in RegionResolver.load().regencies()])

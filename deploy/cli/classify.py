@@ -25,7 +25,7 @@ class TextClassifier:
     def __init__(self) -> None:
         self._resolver = RegionResolver.load()
         self._classifier = Classifier.load()
-        self._calendar = Calendar.load(get_settings().config_dir / "calendar.yaml")
+        self._calendar = Calendar.load(get_settings().config_file("calendar.yaml"))
 
     def judge(
         self, text: str, *, title: str = "", source: str = "", region: str = "", occurred_at: datetime | None = None

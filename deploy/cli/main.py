@@ -1,5 +1,6 @@
 """The commands, and how an error reaches the user: in one sentence, never as a traceback for a foreseeable fault."""
 
+import importlib
 import sys
 
 import typer
@@ -18,24 +19,29 @@ app = typer.Typer(
 )
 
 
-def _add_commands() -> None:
-    from deploy.cli import alerts, bench, check, classify, evaluate, quarantine, query, send, serve, up
+COMMANDS = ("up", "serve", "send", "query", "classify", "evaluate", "check", "bench")
+GROUPS = ("quarantine", "alerts")
 
-    app.command("up")(up.up)
-    app.command("serve")(serve.serve)
-    app.command("send")(send.send)
-    app.command("query")(query.query)
-    app.command("classify")(classify.classify)
-    app.command("evaluate")(evaluate.evaluate)
-    app.command("check")(check.check)
-    app.command("bench")(bench.bench)
-    app.add_typer(quarantine.app, name="quarantine")
-    app.add_typer(alerts.app, name="alerts")
+
+def _add_commands(wanted: str) -> None:
+    """Each command lives in a module of its name; only the wanted one is imported, all of them for the help page."""
+    known = (*COMMANDS, *GROUPS)
+    for name in [wanted] if wanted in known else known:
+        module = importlib.import_module(f"deploy.cli.{name}")
+        if name in GROUPS:
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(getattr(module, name))
+
+
+@app.callback()
+def _salingjaga() -> None:
+    """From a field report to the officer who must know."""
 
 
 def main() -> None:
     """Run the command line. Exit status 0 success, 1 a failure, 2 wrong usage."""
-    _add_commands()
+    _add_commands(sys.argv[1] if len(sys.argv) > 1 else "")
     try:
         app()
     except (EmbeddedError, ConfigError, DependencyAwayError) as error:

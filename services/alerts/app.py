@@ -27,9 +27,9 @@ def build(settings: Settings) -> Service:
     Raises:
         ConfigError: officers, rules or calendar cannot be used.
     """
-    officers = WatchedFile(settings.config_dir / officers_file.FILE_NAME, Officers)
-    rules = WatchedFile(settings.config_dir / rules_file.FILE_NAME, AlertingRules)
-    calendar = WatchedFile(settings.config_dir / "calendar.yaml", Calendar)
+    officers = WatchedFile(settings.config_file(officers_file.FILE_NAME), Officers)
+    rules = WatchedFile(settings.config_file(rules_file.FILE_NAME), AlertingRules)
+    calendar = WatchedFile(settings.config_file("calendar.yaml"), Calendar)
 
     service = Service("alerts", settings)
     store = CaseStore(service.redis, rules.content.memory.length)

@@ -53,7 +53,7 @@ class Classifier:
         self.rule_pack_version = pack.version
         self.model_version = MODEL_VERSION
         self._concepts = {name: number for number, name in enumerate(pack.concept_names())}
-        self._matcher = _compile_lexicon(pack, self._concepts)
+        self._matcher = compile_lexicon(pack, self._concepts)
         self._reader = Reader(pack, self._concepts)
         self._codes = {rule.code: rule for rule in pack.codes.codes}
         self._code_order = {rule.code: n for n, rule in enumerate(pack.codes.codes)}
@@ -326,7 +326,7 @@ def _evidence(hits: Sequence[Hit], scan: Scan, text: str, shift: int) -> tuple[E
     return tuple(Evidence(start=start, end=end, text=text[start:end]) for start, end in spans)
 
 
-def _compile_lexicon(pack: RulePack, concepts: dict[str, int]) -> Matcher:
+def compile_lexicon(pack: RulePack, concepts: dict[str, int]) -> Matcher:
     slang = {
         fold(spelling): fold(form)
         for form, spellings in pack.lexicon.slang.items()

@@ -4,8 +4,12 @@ All words and phrases of the lexicon form one trie over word keys. A text costs 
 step in the trie only where a phrase has begun, however large the lexicon is.
 """
 
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from services.classify.tokens import TOKEN, Vocabulary, is_clause_mark, is_sentence_mark
 
@@ -24,7 +28,9 @@ Node = dict[str, "Node | tuple[int, ...]"]
 class Entry:
     """What the matcher knows of one spelling; shared by all its occurrences."""
 
-    __slots__ = ("abbreviation", "hits", "keys", "kind", "nodes", "passive", "word")
+    __slots__ = (
+        "abbreviation", "features", "hits", "keys", "kind", "nodes", "pair_hash", "passive", "vector", "word",
+    )  # fmt: skip
 
     def __init__(
         self, word: str, kind: int, keys: tuple[str, ...], hits: tuple[int, ...], nodes: tuple[Node, ...]
@@ -34,6 +40,9 @@ class Entry:
         self.keys = keys
         self.hits = hits
         self.nodes = nodes
+        self.pair_hash = zlib.crc32((keys[-1] if keys else word).encode())
+        self.vector: NDArray[np.float32] | None = None
+        self.features = 0
         self.abbreviation = word in _ABBREVIATIONS
         self.passive = len(word) > 4 and word.startswith(("di", "kena"))
 

@@ -22,7 +22,7 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
     service = Service("ingest", settings)
     resolver = RegionResolver.load()
     if normaliser:
-        calendar = WatchedFile(settings.config_dir / "calendar.yaml", Calendar)
+        calendar = WatchedFile(settings.config_file("calendar.yaml"), Calendar)
         work = Normaliser(
             resolver, lambda: calendar.content, sender_key=settings.sender_key.get_secret_value().encode()
         )
@@ -39,7 +39,7 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
         door = Webhook(
             settings,
             service.redis,
-            WatchedFile(settings.config_dir / "sources.yaml", Sources),
+            WatchedFile(settings.config_file("sources.yaml"), Sources),
             knows_region=lambda name: resolver.resolve("", hint=name) is not None,
             is_archived=is_archived,
         )

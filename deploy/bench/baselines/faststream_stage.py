@@ -1,12 +1,13 @@
-"""One hop of the pipeline one would write with FastStream: a handler for one message, one publish, one acknowledgement.
+"""One hop of the pipeline one would write with FastStream: a message, a publish, an acknowledgement at a time.
 
-It hands on messages that were prepared beforehand and does no other work; the last hop collects rows and inserts them in
-batches. Each hop is a process of its own.
+It hands on messages that were prepared beforehand and does no other work; the last hop collects rows and inserts them
+in batches. Each hop is a process of its own.
 
     python -m deploy.bench.baselines.faststream_stage FROM TO FILE      TO: a stream, or table:NAME for the last hop
 """
 
 import asyncio
+import logging
 import os
 import sys
 from itertools import cycle
@@ -21,8 +22,8 @@ INSERT_BATCH = 1_000
 FLUSH_SECONDS = 0.3
 
 source, target, file = sys.argv[1:]
-broker = RedisBroker(os.environ["BENCH_REDIS_URL"], logger=None)
-app = FastStream(broker, logger=None)
+broker = RedisBroker(os.environ["BENCH_REDIS_URL"], log_level=logging.DEBUG)
+app = FastStream(broker)
 prepared = cycle(Path(file).read_bytes().splitlines())
 rows: list[bytes] = []
 

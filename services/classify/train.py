@@ -1,0 +1,119 @@
+"""Training of the text model from the labelled corpus: the same corpus and rule pack give the same arrays.
+
+Multinomial logistic regression for the class and one logistic regression per code, over the features of `model`, fitted
+by full-batch gradient descent (Adam) with an L2 penalty.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.classify.elements import Reader
+from services.classify.engine import compile_lexicon
+from services.classify.model import BUCKETS, CLASSES, TextModel, text_features
+from services.classify.pack import RulePack
+
+STEPS = 160
+LEARNING_RATE = 0.15
+PENALTY = 0.02
+CODE_WEIGHT = 0.5
+LEAST_TEXTS = 2
+"""A feature seen in fewer texts is not learnt: it would only remember that text."""
+
+Items = Sequence[Mapping[str, Any]]
+
+
+def read_corpus(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """The labelled texts of JSON-lines files. Raises `ValueError` naming file and line for a line that is none."""
+    items: list[dict[str, Any]] = []
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if line.strip():
+                try:
+                    items.append(json.loads(line))
+                except ValueError:
+                    raise ValueError(f"{path}, line {number}: not JSON") from None
+    return items
+
+
+def train(items: Items, pack: RulePack, version: str) -> tuple[TextModel, dict[str, NDArray[Any]]]:
+    """A model fitted to labelled texts, and the arrays to store with `numpy.savez_compressed`."""
+    concepts = {name: number for number, name in enumerate(pack.concept_names())}
+    names = tuple(concepts)
+    matcher = compile_lexicon(pack, concepts)
+    reader = Reader(pack, concepts)
+    codes = [rule.code for rule in pack.codes.codes]
+
+    rows: list[NDArray[np.int64]] = []
+    values: list[NDArray[np.float32]] = []
+    for item in items:
+        scan = matcher.scan(item["text"])
+        reader.resolve(scan)
+        present = sorted({hit.concept for sentence in scan.sentences for hit in sentence.hits})
+        indices, weights = text_features(scan, [names[c] for c in present])
+        rows.append(np.asarray(indices, dtype=np.int64))
+        values.append(np.asarray(weights, dtype=np.float32))
+
+    texts_with = np.zeros(BUCKETS, dtype=np.int64)
+    for row in rows:
+        texts_with[np.unique(row)] += 1
+    kept = np.flatnonzero(texts_with >= LEAST_TEXTS)
+    place = np.full(BUCKETS, -1, dtype=np.int64)
+    place[kept] = np.arange(len(kept))
+
+    design = np.zeros((len(items), len(kept)), dtype=np.float32)
+    for number, (row, value) in enumerate(zip(rows, values, strict=True)):
+        known = place[row] >= 0
+        np.add.at(design[number], place[row[known]], value[known])
+
+    classes = [c.value for c in CLASSES]
+    goal_class = np.zeros((len(items), len(classes)), dtype=np.float32)
+    goal_codes = np.zeros((len(items), len(codes)), dtype=np.float32)
+    for number, item in enumerate(items):
+        goal_class[number, classes.index(item["primary"])] = 1
+        for label in item["labels"]:
+            goal_codes[number, codes.index(label)] = 1
+
+    weights_array, bias = _fit(design, goal_class, goal_codes)
+    full = np.zeros((BUCKETS, weights_array.shape[1]), dtype=np.float32)
+    stored = weights_array.astype(np.float16)
+    full[kept] = stored.astype(np.float32)
+    arrays = {
+        "rows": kept.astype(np.uint16 if BUCKETS <= 1 << 16 else np.uint32),
+        "weights": stored,
+        "bias": bias.astype(np.float32),
+        "codes": np.asarray(codes),
+        "version": np.asarray(version),
+    }
+    return TextModel(full, bias.astype(np.float32), codes, version), arrays
+
+
+def _fit(
+    design: NDArray[np.float32], goal_class: NDArray[np.float32], goal_codes: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    texts, features = design.shape
+    width = goal_class.shape[1] + goal_codes.shape[1]
+    split = goal_class.shape[1]
+    weights = np.zeros((features, width), dtype=np.float32)
+    bias = np.zeros(width, dtype=np.float32)
+    bias[split:] = -3.0
+    moments = [(np.zeros_like(weights), np.zeros_like(weights)), (np.zeros_like(bias), np.zeros_like(bias))]
+    for step in range(1, STEPS + 1):
+        scores = design @ weights + bias
+        chances = np.exp(scores[:, :split] - scores[:, :split].max(axis=1, keepdims=True))
+        chances /= chances.sum(axis=1, keepdims=True)
+        error = np.empty_like(scores)
+        error[:, :split] = chances - goal_class
+        error[:, split:] = (1 / (1 + np.exp(-scores[:, split:])) - goal_codes) * CODE_WEIGHT
+        error /= texts
+        slopes = (design.T @ error + PENALTY / texts * weights, error.sum(axis=0))
+        for parameter, slope, (mean, square) in zip((weights, bias), slopes, moments, strict=True):
+            mean += 0.1 * (slope - mean)
+            square += 0.001 * (slope * slope - square)
+            rate = LEARNING_RATE * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+            parameter -= rate * mean / (np.sqrt(square) + 1e-8)
+    return weights, bias
