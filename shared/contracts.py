@@ -253,6 +253,8 @@ class AlertEvent(Record):
     risk_class: RiskClass
     severity: Severity
     opened_at: AwareDatetime
+    sequence: int
+    """Number of the event within its alert, from 0: clocks may disagree, this does not."""
     reports: int
     incidents: int
     senders: int

@@ -35,7 +35,10 @@ Check = Callable[[], Awaitable[None]]
 
 SOCKET_TIMEOUT_SECONDS = 10
 """Longer than any blocking read; a Redis that is frozen, not gone, is noticed by it."""
-GRACE_SECONDS = 5
+CONNECTIONS = 2_000
+"""More connections than that at once are answered 503."""
+GRACE_SECONDS = 3
+CLEAN_UP_SECONDS = 2.0
 
 
 class Service:
@@ -131,6 +134,8 @@ class Service:
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
             server_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS,
         )
         self._server = uvicorn.Server(config)
         self._server.run()
@@ -229,8 +234,11 @@ async def _together(works: Sequence[Callable[[], Coroutine[Any, Any, None]]]) ->
 
 
 async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    # More than once: a cancellation that meets the Redis client in an unlucky moment is swallowed by it.
+    # Once, with time to clean up, and then again: a cancellation that meets the Redis client in an unlucky moment is
+    # swallowed by it.
+    patience = CLEAN_UP_SECONDS
     while running := [task for task in tasks if not task.done()]:
         for task in running:
             task.cancel()
-        await asyncio.wait(running, timeout=0.5)
+        await asyncio.wait(running, timeout=patience)
+        patience = 0.5

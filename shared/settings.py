@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     """Largest single report; a batch may be eight times as large."""
     backlog_high_water: int = Field(200_000, ge=1)
     """Messages waiting in the longest stream above which ingest answers 503."""
-    receipt_days: int = Field(30, ge=1)
+    receipt_days: int = Field(7, ge=1)
     """How long a receipt and its duplicate check stay in Redis; after that ClickHouse answers for it."""
 
     normalise_batch: int = Field(200, ge=1)
@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     """A message that a consumer has held for so long without acknowledging is taken over by another."""
     max_deliveries: int = Field(5, ge=2)
     """Times a message may be taken over (its consumers died) before it goes to quarantine."""
-    quarantine_limit: int = Field(200, ge=1)
+    quarantine_limit: int = Field(50, ge=1)
     """Consecutive failures after which a service stops: not the messages are bad then, the service is."""
 
     def config_file(self, name: str) -> Path:

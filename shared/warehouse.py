@@ -1,5 +1,6 @@
 """ClickHouse as the services use it: rows out, batches in, errors sorted into wait and bad data."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ class Warehouse:
         self._settings = settings
         self._database = database or settings.clickhouse_database
         self._client: AsyncClient | None = None
+        self._one_connects = asyncio.Lock()
 
     async def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
         """The rows of a query; `{name:Type}` in it is bound from `parameters`."""
@@ -70,6 +72,12 @@ class Warehouse:
             self._client = None
 
     async def _connected(self) -> AsyncClient:
+        if self._client:
+            return self._client
+        async with self._one_connects:
+            return await self._connect()
+
+    async def _connect(self) -> AsyncClient:
         if self._client is None:
             settings = self._settings
             try:

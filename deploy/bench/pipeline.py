@@ -7,7 +7,7 @@ the floor (raw redis-py, no work) and a FastStream pipeline with a handler for e
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 
 from deploy.bench.load import send_all, signed_posts
-from deploy.bench.processes import SOURCE, Bench, Say, cpu_seconds, workers
+from deploy.bench.processes import SOURCE, Bench, Say, cpu_seconds, total_cpu_seconds, workers
 from deploy.bench.result import BenchError, Figure, Outcome, Share, median
 from deploy.bench.texts import json_reports
 from deploy.embedded.data_dir import DataDir, Runtime
@@ -37,11 +37,13 @@ TEXT_CHARACTERS = 300
 BATCH_LINES = 500
 CONNECTIONS = 4
 ROUNDS = 2
-FASTSTREAM_SHARE = 0.25
+FASTSTREAM_SHARE = 0.1
 """Reports for the FastStream baseline for each of ours, so that it does not take much longer."""
 LOOK_SECONDS = 0.1
 LONGEST_SECONDS = 180
 SEEDS = itertools.count(1_000)
+FLOOR = "the floor: raw redis-py, same bytes, no work"
+FASTSTREAM = "FastStream message by message, same bytes, no work"
 HOPS = ("submissions", "reports", "assessments", "rows")
 STAGES = {"normaliser": "normaliser", "classify": "classify", "archive": "archive", "alerts": "alerts"}
 """Which consumer group is whose."""
@@ -70,26 +72,22 @@ async def measure_pipeline(bench: Bench, reports: int, say: Say) -> Outcome:
         sizes = await asyncio.to_thread(_prepare, bench.folder, reports)
         fewer = max(100, int(reports * FASTSTREAM_SHARE))
         await _ours(stand, max(BATCH_LINES, reports // 10))
-        ours: list[float] = []
-        floor: list[float] = []
-        faststream: list[float] = []
+        ours: list[_Pace] = []
+        floor: list[_Pace] = []
+        faststream: list[_Pace] = []
         shares: list[Share] = []
         for number in range(1, ROUNDS + 1):
             say(f"pipeline: round {number} of {ROUNDS}, all our services")
             before = await stand.spent()
             seconds = await _ours(stand, reports)
             shares = _shares(before, await stand.spent(), reports, seconds)
-            ours.append(reports / seconds)
+            ours.append(_Pace(reports / seconds, _together(shares)))
             say(f"pipeline: round {number} of {ROUNDS}, the floor")
             floor.append(await _baseline(stand, "floor_stage", reports, _plain))
             say(f"pipeline: round {number} of {ROUNDS}, FastStream message by message")
             faststream.append(await _baseline(stand, "faststream_stage", fewer, _enveloped))
         outcome = Outcome(shares=shares)
-        rate = median(ours)
-        against = "the floor: raw redis-py, same bytes, no work"
-        outcome.figures.append(Figure("pipeline", "reports/s", rate, median(floor), against, least_ratio=0.5))
-        against = "FastStream message by message, same bytes, no work"
-        outcome.figures.append(Figure("pipeline", "reports/s", rate, median(faststream), against, least_ratio=3))
+        outcome.figures += _figures(ours, floor, faststream)
         bytes_of = ", ".join(f"{hop} {size:,.0f}" for hop, size in sizes.items())
         outcome.notes.append(
             f"pipeline: medians of {ROUNDS} rounds in turns, {reports:,} reports each (FastStream {fewer:,}); "
@@ -171,6 +169,33 @@ def _shares(before: _Spent, after: _Spent, reports: int, seconds: float) -> list
     return shares
 
 
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """Reports a second, and the processor time of one in all processes but the sender's, in microseconds."""
+
+    per_second: float
+    cpu_us: float | None
+
+
+def _figures(ours: Sequence[_Pace], floor: Sequence[_Pace], faststream: Sequence[_Pace]) -> Iterator[Figure]:
+    for against, theirs, least in ((FLOOR, floor, 0.5), (FASTSTREAM, faststream, 3.0)):
+        rate, other_rate = (median([pace.per_second for pace in paces]) for paces in (ours, theirs))
+        yield Figure("pipeline", "reports/s", rate, other_rate, against, least_ratio=least)
+        mine, others = _per_cpu_second(ours), _per_cpu_second(theirs)
+        if mine and others:
+            yield Figure("pipeline", "reports per second of processor time", mine, others, against)
+
+
+def _per_cpu_second(paces: Sequence[_Pace]) -> float | None:
+    known = [1e6 / pace.cpu_us for pace in paces if pace.cpu_us]
+    return median(known) if known else None
+
+
+def _together(shares: Sequence[Share]) -> float | None:
+    each = [share.cpu_us for share in shares if share.cpu_us is not None]
+    return sum(each) if len(each) == len(shares) else None
+
+
 async def _ours(stand: _Stand, reports: int) -> float:
     """Seconds that our pipeline takes for reports that it has not seen."""
     bodies = json_reports(reports, characters=TEXT_CHARACTERS, seed=next(SEEDS))
@@ -197,8 +222,8 @@ async def _enveloped(body: bytes) -> dict[bytes | str, bytes]:
     return {"__data__": envelope}
 
 
-async def _baseline(stand: _Stand, module: str, reports: int, entry: Feed) -> float:
-    """Reports a second through the three processes of a baseline."""
+async def _baseline(stand: _Stand, module: str, reports: int, entry: Feed) -> _Pace:
+    """How fast reports go through the three processes of a baseline."""
     streams = [f"bench:{module}:{hop}" for hop in HOPS[:3]]
     table = f"bench_{module}"
     files = [str(stand.bench.folder / f"{hop}.jsonl") for hop in HOPS]
@@ -219,11 +244,17 @@ async def _baseline(stand: _Stand, module: str, reports: int, entry: Feed) -> fl
         await redis.delete(*streams)
         for stream in streams:
             await redis.xgroup_create(stream, "bench", id="0", mkstream=True)
-        async with workers(commands, environment):
+        servers = [stand.runtime.process_ids[name] for name in ("redis", "clickhouse")]
+        async with workers(commands, environment) as pids:
+            used = total_cpu_seconds([*pids, *servers])
             started = time.perf_counter()
             await _feed(redis, streams[0], entries)
             await stand.until_rows(f"{table} FINAL", reports)
-            return reports / (time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            used_after = total_cpu_seconds([*pids, *servers])
+
+    cpu = used_after - used if used is not None and used_after is not None else None
+    return _Pace(reports / seconds, cpu / reports * 1e6 if cpu else None)
 
 
 async def _feed(redis: Redis, stream: str, entries: Sequence[dict[bytes | str, bytes]]) -> None:

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -102,8 +102,8 @@ async def processes(bench: Bench) -> AsyncIterator[Processes]:
 
 
 @contextlib.asynccontextmanager
-async def workers(modules: Sequence[Sequence[str]], environment: Mapping[str, str]) -> AsyncIterator[None]:
-    """Python modules, each with its arguments, running as processes within the block.
+async def workers(modules: Sequence[Sequence[str]], environment: Mapping[str, str]) -> AsyncIterator[list[int]]:
+    """Python modules, each with its arguments, running as processes within the block; gives their ids.
 
     Each says that it is ready by a line on its standard output, and is ended with the block. Raises `BenchError` when
     one ends before.
@@ -124,7 +124,7 @@ async def workers(modules: Sequence[Sequence[str]], environment: Mapping[str, st
             said = await asyncio.wait_for(process.stdout.readline(), START_SECONDS) if process.stdout else b""
             if not said:
                 raise BenchError(f"{module[0]} ended before it was ready")
-        yield
+        yield [process.pid for process in running]
     finally:
         for process in running:
             with contextlib.suppress(ProcessLookupError):
@@ -153,6 +153,12 @@ def cpu_seconds(pid: int) -> float | None:
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def total_cpu_seconds(pids: Iterable[int]) -> float | None:
+    """Processor time of several processes together; `None` where the system does not tell."""
+    each = [cpu_seconds(pid) for pid in pids]
+    return None if None in each else sum(seconds for seconds in each if seconds is not None)
 
 
 async def _until(probe: Callable[[], Awaitable[bool]]) -> bool:

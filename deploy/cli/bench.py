@@ -39,9 +39,9 @@ class Fsync(StrEnum):
 
 def bench(
     parts: Annotated[list[Part] | None, typer.Argument(help="What to measure; all without a name.")] = None,
-    requests: Annotated[int, typer.Option(help="Requests to our webhook.", min=300)] = 24_000,
+    requests: Annotated[int, typer.Option(help="Requests to our webhook.", min=300)] = 18_000,
     reports: Annotated[int, typer.Option(help="Reports through the pipeline in each round.", min=500)] = 6_000,
-    texts: Annotated[int, typer.Option(help="Texts for the classifier in each round.", min=100)] = 2_000,
+    texts: Annotated[int, typer.Option(help="Texts for the classifier in each round.", min=100)] = 1_500,
     fsync: Annotated[Fsync, typer.Option(help="When Redis writes to disk, for ours and the baselines.")] = Fsync.ALWAYS,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from deploy.cli.console import fail, out, printable
 from services.classify.engine import Classifier
+from services.ingest.adapters.json_report import WIB
 from services.ingest.normaliser import place_text
 from shared.calendar import Calendar
 from shared.contracts import Judgement, Region
@@ -107,7 +109,7 @@ def _moment(value: object, where: str) -> datetime | None:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         fail(f"{where}: occurred_at is not an ISO 8601 time")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=WIB)
 
 
 def _explain(judgement: Judgement, region: Region | None, text: str) -> None:
@@ -125,7 +127,7 @@ def _explain(judgement: Judgement, region: Region | None, text: str) -> None:
         "text": text,
     }
     for name, value in rows.items():
-        head.add_row(f"[bold]{name}", printable(str(value)).replace("[", "\\["))
+        head.add_row(f"[bold]{name}", Text(printable(str(value))))
     out.print(head)
     for finding in judgement.findings:
         out.print(f"\n[bold]{finding.code}[/bold]  {finding.name}  risk {finding.risk:.2f}  {finding.severity}")

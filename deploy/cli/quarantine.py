@@ -1,13 +1,17 @@
 """`salingjaga quarantine`: what could not be processed."""
 
+import contextlib
 import json
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from redis import Redis
 from redis.exceptions import RedisError
 from rich.table import Table
+from rich.text import Text
 
 from deploy.cli.console import err, fail, out, printable
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, find_target
@@ -33,10 +37,7 @@ def list_(
 ) -> None:
     """List what is in quarantine, oldest first."""
     with _redis(data_dir) as redis:
-        try:
-            found = list(store.read_quarantine(redis, group=group, containing=containing))
-        except RedisError as error:
-            fail(f"Redis: {error}")
+        found = list(store.read_quarantine(redis, group=group, containing=containing))
     if as_json:
         documents = [
             {"id": one.id, "at": one.at.isoformat(), "group": one.group, "error": one.error, "receipt": one.receipt}
@@ -50,7 +51,7 @@ def list_(
     table = Table("id", "at", "group", "receipt", "error")
     for one in found[:limit]:
         at = one.at.isoformat(sep=" ", timespec="seconds")
-        table.add_row(one.id, at, one.group, one.receipt, printable(one.error).replace("[", "\\["))
+        table.add_row(one.id, at, one.group, one.receipt, Text(printable(one.error)))
     out.print(table)
     if len(found) > limit:
         err.print(f"... and {len(found) - limit} more")
@@ -104,7 +105,7 @@ def drop(
     out.print(f"{len(chosen)} dropped")
 
 
-def _chosen(redis: "Redis", ids: list[str] | None, all_: bool, group: str, containing: str) -> list[store.Quarantined]:
+def _chosen(redis: Redis, ids: list[str] | None, all_: bool, group: str, containing: str) -> list[store.Quarantined]:
     if all_:
         return list(store.read_quarantine(redis, group=group, containing=containing))
     if not ids:
@@ -115,5 +116,10 @@ def _chosen(redis: "Redis", ids: list[str] | None, all_: bool, group: str, conta
     return [one for _, one in found if one]
 
 
-def _redis(data_dir: "DataDirOption") -> "Redis":
-    return Redis.from_url(find_target(data_dir).redis_url, socket_timeout=10, socket_connect_timeout=5)
+@contextlib.contextmanager
+def _redis(data_dir: Path) -> Iterator[Redis]:
+    try:
+        with Redis.from_url(find_target(data_dir).redis_url, socket_timeout=10, socket_connect_timeout=5) as redis:
+            yield redis
+    except RedisError as error:
+        fail(f"Redis: {error}")

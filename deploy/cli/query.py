@@ -2,6 +2,8 @@
 
 import csv
 import json
+import math
+import os
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -14,9 +16,11 @@ import clickhouse_connect
 import typer
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.table import Table
+from rich.text import Text
 
 from deploy.cli.console import fail, out, printable
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, Target, find_target
+from deploy.embedded.system import HOST, without_proxy
 
 
 class Format(StrEnum):
@@ -35,7 +39,7 @@ def query(
     """Run SQL against ClickHouse, read-only."""
     columns, rows = run_query(find_target(data_dir), sql)
     if format_ is Format.JSON:
-        documents = [dict(zip(columns, row, strict=True)) for row in rows]
+        documents = [dict(zip(columns, map(_json_ready, row), strict=True)) for row in rows]
         sys.stdout.write(json.dumps(documents, ensure_ascii=False, default=_plain) + "\n")
     elif format_ is Format.CSV:
         writer = csv.writer(sys.stdout)
@@ -49,6 +53,8 @@ def query(
 
 def run_query(target: Target, sql: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
     """Column names and rows; leaves the program with one sentence when the query cannot be run."""
+    if target.clickhouse_host == HOST:
+        os.environ.update(without_proxy(os.environ))
     try:
         client = clickhouse_connect.get_client(
             host=target.clickhouse_host,
@@ -68,7 +74,7 @@ def result_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table
     """The rows as a table for a terminal; whatever stands in them is shown, never obeyed."""
     table = Table(*columns)
     for row in rows:
-        table.add_row(*(printable(_shown(value)).replace("[", "\\[") for value in row))
+        table.add_row(*(Text(printable(_shown(value))) for value in row))
     return table
 
 
@@ -78,8 +84,17 @@ def _shown(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, float):
-        return f"{value:.3g}" if value != int(value) else f"{value:.1f}"
+        return f"{value:.1f}" if value.is_integer() else f"{value:.3g}"
     return str(value)
+
+
+def _json_ready(value: Any) -> Any:
+    """JSON has no infinity and no NaN."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list | tuple):
+        return [_json_ready(part) for part in value]
+    return value
 
 
 def _plain(value: Any) -> Any:

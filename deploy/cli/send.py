@@ -37,6 +37,11 @@ class Tally:
     rejections: list[str] = field(default_factory=list)
     receipts: list[str] = field(default_factory=list)
 
+    def reject_file(self, reason: str) -> None:
+        """Note a file that holds no reports."""
+        self.rejected += 1
+        self.rejections.append(reason)
+
     def reject(self, origin: str, reason: str) -> None:
         """Note a rejection; the reasons beyond a screenful are counted, not kept."""
         self.rejected += 1
@@ -67,8 +72,7 @@ def send(
     target = find_target(data_dir)
     tally = Tally()
     try:
-        files = expand(paths)
-        total = sum(1 for path in files for _ in read_reports(path))
+        files, total = _readable(expand(paths), tally)
         started = time.monotonic()
         columns = (SpinnerColumn(), TextColumn("Sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=err, transient=True) as progress, Sender(target, timeout) as sender:
@@ -99,6 +103,19 @@ def send(
     )
     if tally.rejected or tally.not_accepted:
         raise typer.Exit(1)
+
+
+def _readable(files: list[Path], tally: Tally) -> tuple[list[Path], int]:
+    """The files that can be read and the number of their reports; the others are rejected with their reason."""
+    good, total = [], 0
+    for path in files:
+        try:
+            total += sum(1 for _ in read_reports(path))
+        except UnreadableError as error:
+            tally.reject_file(str(error))
+        else:
+            good.append(path)
+    return good, total
 
 
 def _batches(files: list[Path]) -> Iterator[list[Outgoing]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -77,8 +78,9 @@ async def _begin(system: EmbeddedSystem, demo: bool) -> None:
 
 def _welcome(data: DataDir, runtime: Runtime) -> Panel:
     credentials = data.credentials()
-    folder = _short(data.path)
-    option = "" if data.path == DEFAULT_DATA_DIR.resolve() else f" --data-dir {folder}"
+    option = "" if data.path == DEFAULT_DATA_DIR.resolve() else f" --data-dir {shlex.quote(_short(data.path))}"
+    started_as = Path(sys.argv[0])
+    command = shlex.quote(_short(started_as.resolve())) if started_as.name == "salingjaga" else "salingjaga"
     lines = [
         f"Webhook      {runtime.webhook_url}/v1/reports/lapangan   (documents: {runtime.webhook_url}/openapi.json)",
         f"ClickHouse   http://127.0.0.1:{runtime.clickhouse_port}  database salingjaga, "
@@ -87,10 +89,10 @@ def _welcome(data: DataDir, runtime: Runtime) -> Panel:
         f"Logs         {_short(data.logs)}",
         "",
         "In a second terminal:",
-        f"  salingjaga send{option} deploy/examples/reports.jsonl",
-        f"  salingjaga query{option} '{FIRST_QUERY}'",
-        f"  salingjaga alerts list{option}",
-        '  salingjaga classify "Pak camat bagi-bagi amplop di Kec. Paringin, disuruh pilih nomor 1"',
+        f"  {command} send{option} deploy/examples/reports.jsonl",
+        f"  {command} query{option} '{FIRST_QUERY}'",
+        f"  {command} alerts list{option}",
+        f'  {command} classify "Pak camat bagi-bagi amplop di Kec. Paringin, disuruh pilih nomor 1"',
         "Ctrl-C stops.",
     ]
     return Panel("\n".join(lines), title="Salingjaga is running", expand=False, highlight=False)

@@ -122,8 +122,9 @@ class DataDir:
         write_private(self._runtime, asdict(runtime))
 
     def remove_runtime(self) -> None:
-        """Say that nothing runs any more."""
-        self._runtime.unlink(missing_ok=True)
+        """Say that nothing runs any more; only the process that has taken the folder may say so."""
+        if self._lock:
+            self._runtime.unlink(missing_ok=True)
 
     def ports(self) -> dict[str, int]:
         """The ports of the last run, so that an analyst's connection settings stay right."""
@@ -138,13 +139,15 @@ class DataDir:
         write_private(self._ports, ports)
 
     def _take(self) -> None:
-        self._lock = (self.path / "lock").open("w")
+        lock = (self.path / "lock").open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            lock.close()
             raise EmbeddedError(
                 f"Another Salingjaga runs in {self.path}; stop it first or choose another folder with --data-dir."
             ) from None
+        self._lock = lock
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:

@@ -40,7 +40,9 @@ def _version(executable: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found.groups()) if found else ()
 
 
-def write_config(path: Path, *, folder: Path, port: int, password: str, fsync: str = "always") -> None:
+def write_config(
+    path: Path, *, folder: Path, port: int, password: str, fsync: str = "always", memory: str = "2gb"
+) -> None:
     """Write the server's configuration, readable by its owner alone (it holds the password).
 
     With `fsync` "always" everything is on disk before it is acknowledged. "everysec" is faster and costs up to two
@@ -56,7 +58,7 @@ def write_config(path: Path, *, folder: Path, port: int, password: str, fsync: s
         f"appendfsync {fsync}",
         'save ""',
         # Full means refusing to write, so that ingest answers 503; never throwing messages away.
-        "maxmemory 1gb",
+        f"maxmemory {memory}",
         "maxmemory-policy noeviction",
         "tcp-keepalive 60",
     ]

@@ -72,6 +72,8 @@ class Supervisor:
         for program in programs:
             program.wanted = False
             self._signal(program, signal.SIGTERM)
+            if not program.pid and program.keeper:
+                program.keeper.cancel()  # it only waits to start the program again
         keepers = [program.keeper for program in programs if program.keeper]
         if not keepers:
             return
@@ -89,23 +91,16 @@ class Supervisor:
 
     async def _keep(self, program: Program, started: asyncio.Event) -> None:
         pause = FIRST_PAUSE_SECONDS
-        while program.wanted:
+        while True:
             began = time.monotonic()
-            with program.log.open("ab") as output:
-                program.process = await asyncio.create_subprocess_exec(
-                    *program.command,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=dict(program.environment),
-                    # An own session: Ctrl-C reaches only the supervisor, which stops the others in order.
-                    start_new_session=True,
-                    preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-                )
-            program.starts += 1
+            try:
+                program.process = await self._launch(program)
+                program.starts += 1
+                self.on_change()
+            except OSError as error:  # no process to be had, or a full disk: that passes too
+                log.error("process_not_started", process=program.name, error=str(error))
             started.set()
-            self.on_change()
-            status = await program.process.wait()
+            status = await program.process.wait() if program.process else None
             if not program.wanted:
                 return
             if time.monotonic() - began > STEADY_SECONDS:
@@ -113,6 +108,20 @@ class Supervisor:
             log.warning("process_died", process=program.name, status=status, restart_in_seconds=round(pause, 1))
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    @staticmethod
+    async def _launch(program: Program) -> asyncio.subprocess.Process:
+        with program.log.open("ab") as output:
+            return await asyncio.create_subprocess_exec(
+                *program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(program.environment),
+                # An own session: Ctrl-C reaches only the supervisor, which stops the others in order.
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
 
     async def tend_logs(self) -> None:
         """Keep each log below its limit, the newest part and one older; until cancelled."""

@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import httpx
 from redis.asyncio import Redis
@@ -67,6 +67,7 @@ class EmbeddedSystem:
             port=self._ports["redis"],
             password=credentials.redis_password,
             fsync=self._given.get("SALINGJAGA_FSYNC", "always"),
+            memory=self._given.get("SALINGJAGA_REDIS_MEMORY", "2gb"),
         )
         redis = [find_redis_server(), str(self.data.redis_config)]
         write_private(self.data.clickhouse_accounts, _accounts(credentials))
@@ -105,6 +106,7 @@ class EmbeddedSystem:
             "SALINGJAGA_SENDER_KEY": credentials.sender_key,
             "SALINGJAGA_NOTIFICATION_FILE": str(self.data.notifications),
             "SALINGJAGA_HOST": HOST,
+            **without_proxy(self._given),
         }
         # What the operator set for a source or a limit wins; the system's own addresses do not change under it.
         return {**credentials.source_secrets, **self._given, **own}
@@ -139,7 +141,7 @@ class EmbeddedSystem:
         chosen: dict[str, int] = {}
         for name in ("redis", "clickhouse", *(service for service in SERVICES if service != "webhook")):
             port = wanted.get(name, 0)
-            if not port or port in chosen.values() or not port_is_free(port):
+            if not port or port in (self.port, *chosen.values()) or not port_is_free(port):
                 port = free_port(besides={self.port, *chosen.values()})
             chosen[name] = port
         return chosen
@@ -200,6 +202,13 @@ async def _until(probe: Callable[[], Awaitable[bool]]) -> bool:
         if await probe():
             return True
         await asyncio.sleep(0.1)
+
+
+def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that keep loopback addresses away from a proxy, whatever else the environment says of proxies."""
+    exceptions = environment.get("no_proxy") or environment.get("NO_PROXY", "")
+    names = ",".join(part for part in (exceptions, HOST, "localhost") if part)
+    return {"no_proxy": names, "NO_PROXY": names}
 
 
 def port_is_free(port: int) -> bool:

@@ -346,6 +346,7 @@ def _recorded(
             risk_class=case.risk_class,
             severity=alert.severity,
             opened_at=alert.opened_at,
+            sequence=alert.events + number,
             reports=alert.reports,
             incidents=alert.incidents,
             senders=alert.senders,

@@ -49,7 +49,7 @@ class Flag(_Section):
 class ClassifyFailed(_Section):
     """When failures of the classifier are told to the operators: an outage must never read as "nothing found"."""
 
-    reports: Annotated[int, Field(ge=1, le=1000)] = 5
+    reports: Annotated[int, Field(ge=1, le=1000)] = 1
     within_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 60
 
     @property

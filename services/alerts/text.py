@@ -11,7 +11,10 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])\s|\n")
 
 def clean(text: str, limit: int) -> str:
     """One line of at most `limit` characters: no control or formatting characters, links made unclickable (`hxxp`)."""
-    kept = "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs", "Co") else char for char in text)
+    kept = text
+    if not text.isprintable():
+        unseen = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co")
+        kept = "".join(" " if unicodedata.category(char) in unseen else char for char in text)
     kept = _LINK.sub(lambda match: f"hx{match[2].lower().replace('tp', 'xp', 1)}", " ".join(kept.split()))
     return kept if len(kept) <= limit else kept[: limit - 1].rstrip() + "…"
 

@@ -8,10 +8,11 @@ import structlog
 from services.archive.migrate import migrate, read_migrations
 from services.archive.writer import Writer
 from shared.bus.consumer import Handle
-from shared.bus.errors import DependencyAwayError
+from shared.bus.errors import DependencyAwayError, ServiceBrokenError, UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
 from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS
+from shared.config.errors import ConfigError
 from shared.service import Service
 from shared.settings import Settings
 from shared.warehouse import Warehouse
@@ -32,7 +33,10 @@ def build(settings: Settings) -> Service:
     async def bring_up_to_date() -> None:
         nonlocal up_to_date
         if not up_to_date:
-            await migrate(settings, migrations)
+            try:
+                await migrate(settings, migrations)
+            except (ConfigError, UnprocessableError) as error:
+                raise ServiceBrokenError(f"the schema cannot be made: {error}") from error
             up_to_date = True
 
     async def prepare() -> None:

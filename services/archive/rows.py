@@ -56,6 +56,7 @@ def report_row(assessment: Assessment) -> dict[str, Any]:
         "rule_pack_version": judgement.rule_pack_version,
         "model_version": judgement.model_version,
         "classified_at": assessment.classified_at,
+        "version": int(report.received_at.timestamp()) << 32 | int(assessment.classified_at.timestamp()),
     }
 
 

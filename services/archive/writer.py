@@ -11,7 +11,7 @@ from services.archive.rows import alert_event_row, delivery_row, report_row
 from shared.bus.errors import UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
-from shared.contracts import AlertEvent, Assessment, Delivery, ReceiptStage
+from shared.contracts import AlertEvent, Assessment, Delivery, Kind, ReceiptStage
 from shared.observability import metrics
 from shared.warehouse import Warehouse
 
@@ -40,7 +40,8 @@ class Writer:
                 raise UnprocessableError(f"not an assessment: {error.error_count()} errors") from None
             rows.append(report_row(assessment))
             report = assessment.report
-            outbox.move_receipt(report.receipt, ReceiptStage.ARCHIVED, report.content_hash)
+            if assessment.judgement.kind is not Kind.CLASSIFY_FAILED:
+                outbox.move_receipt(report.receipt, ReceiptStage.ARCHIVED, report.content_hash)
         await self._insert("report_rows", rows, batch)
 
     async def write_happenings(self, batch: Sequence[Message], outbox: Outbox) -> None:  # noqa: ARG002 - a Handle

@@ -1,21 +1,86 @@
 """Who did what to whom: roles of the officials in a sentence, and the frames of offences that its words fill."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 from services.classify.match import Entry, Hit, Scan, Sentence
 from services.classify.pack import ROLES, FrameRule, RulePack
 
 _HONORIFICS = frozenset(
-    "pak bu bapak ibu bpk para semua seluruh si oknum seorang sejumlah beberapa salah satu dua tiga kang mas mbak "
-    "anggota itu masing ketua pengurus kedua pa bang tuan abang mang kak".split()
+    (
+        "pak",
+        "bu",
+        "bapak",
+        "ibu",
+        "bpk",
+        "para",
+        "semua",
+        "seluruh",
+        "si",
+        "oknum",
+        "seorang",
+        "sejumlah",
+        "beberapa",
+        "salah",
+        "satu",
+        "dua",
+        "tiga",
+        "kang",
+        "mas",
+        "mbak",
+        "anggota",
+        "itu",
+        "masing",
+        "ketua",
+        "pengurus",
+        "kedua",
+        "pa",
+        "bang",
+        "tuan",
+        "abang",
+        "mang",
+        "kak",
+    )
 )
-_RECEIVER_WORDS = frozenset("ke kepada pada untuk bagi ka kapada terhadap lapor laporkan maring dumateng buat".split())
-_AGENT_WORDS = frozenset("oleh sama dari dening ulih ambek".split())
-_FORMER_WORDS = frozenset("mantan eks bekas purnawirawan pensiunan calon bakal".split())
-_WITNESS_WORDS = frozenset("kata ujar jelas ungkap tutur disaksikan menurut laporan laporkan dilaporkan bersama ujarnya".split())
-_RELATIVE_WORDS = frozenset("yang karena lantaran terkait diduga setelah atas usai".split())
+_RECEIVER_WORDS = frozenset(
+    (
+        "ke",
+        "kepada",
+        "pada",
+        "untuk",
+        "bagi",
+        "ka",
+        "kapada",
+        "terhadap",
+        "lapor",
+        "laporkan",
+        "maring",
+        "dumateng",
+        "buat",
+    )
+)
+_AGENT_WORDS = frozenset(("oleh", "sama", "dari", "dening", "ulih", "ambek"))
+_FORMER_WORDS = frozenset(("mantan", "eks", "bekas", "purnawirawan", "pensiunan", "calon", "bakal"))
+_WITNESS_WORDS = frozenset(
+    (
+        "kata",
+        "ujar",
+        "jelas",
+        "ungkap",
+        "tutur",
+        "disaksikan",
+        "menurut",
+        "laporan",
+        "laporkan",
+        "dilaporkan",
+        "bersama",
+        "ujarnya",
+    )
+)
+_RELATIVE_WORDS = frozenset(("yang", "karena", "lantaran", "terkait", "diduga", "setelah", "atas", "usai"))
 _REACH = 3
+_JOINED_REACH = 6
 _COORDINATED = 2
 """Words between two officials who act together: "camat dan kades"."""
 
@@ -29,6 +94,14 @@ class Unit:
     mask: int
     hits: list[Hit]
     joined: bool
+    by_part: dict[int, list[Hit]] = field(default_factory=dict)
+
+    def showing(self, part: int) -> list[Hit]:
+        """The hits whose concept is in the mask `part`."""
+        hits = self.by_part.get(part)
+        if hits is None:
+            hits = self.by_part[part] = [h for h in self.hits if h.mask & part]
+        return hits
 
 
 @dataclass(slots=True)
@@ -44,7 +117,7 @@ class Filled:
 class Frame:
     """A `FrameRule` compiled to bit masks."""
 
-    __slots__ = ("anchor", "needs", "near", "rule", "slots", "unless")
+    __slots__ = ("compound", "near", "needs", "rule", "slots", "unless")
 
     def __init__(self, rule: FrameRule, slots: dict[str, tuple[tuple[int, ...], ...]], unless: int) -> None:
         self.rule = rule
@@ -52,15 +125,27 @@ class Frame:
         self.near = rule.near
         self.unless = unless
         self.needs = tuple(_any(part for option in options for part in option) for options in slots.values())
+        self.compound = tuple(
+            options for options in slots.values() if any(len(option) > 1 for option in options)
+        )  # fmt: skip
 
     def possible(self, mask: int) -> bool:
         """Whether the concepts in `mask` could fill every slot."""
         for need in self.needs:
             if not mask & need:
                 return False
-        return all(
-            any(all(mask & part for part in option) for option in options) for options in self.slots.values()
-        ) and not (mask & self.unless)
+        if mask & self.unless:
+            return False
+        for options in self.compound:
+            for option in options:
+                for part in option:
+                    if not mask & part:
+                        break
+                else:
+                    break
+            else:
+                return False
+        return True
 
 
 class Reader:
@@ -73,19 +158,16 @@ class Reader:
 
     def __init__(self, pack: RulePack, concepts: dict[str, int]) -> None:
         self._bits = {name: 1 << number for name, number in concepts.items()}
-        self.frames = tuple(self._compile(pack, rule) for rule in pack.frames.frames)
+        by_risk = sorted(pack.frames.frames, key=lambda rule: -rule.risk)
+        self.frames = tuple(self._compile(pack, rule) for rule in by_risk)
         self._rewrites = tuple(
-            (concepts[r.concept], self._mask(r.when), concepts[r.then], concepts[r.otherwise])
+            (self._bits[r.concept], self._mask(r.when), self._bits[r.then], self._bits[r.otherwise])
             for r in pack.frames.rewrites
         )
         actors = [name for name in concepts if name.startswith("actor.")]
-        self._roles = {
-            concepts[name]: {role: concepts[f"{role}.{name[6:]}"] for role in ROLES} for name in actors
-        }
+        self._roles = {self._bits[name]: {role: self._bits[f"{role}.{name[6:]}"] for role in ROLES} for name in actors}
         self._actors = self._mask(actors)
-        self._reporting = frozenset(
-            concepts[n] for n in ("actor.watch", "actor.organizer", "actor.polri", "actor.official") if n in concepts
-        )
+        self._reporting = self._mask(("actor.watch", "actor.organizer", "actor.polri", "actor.official"))
         self._ordering = self._mask(("act.order", "act.gather", "act.threaten", "act.contact", "act.appeal"))
         self._blockers = self._mask(
             n for n in actors if n[6:] in {"asn", "honorer", "tni", "polri", "village", "bumn", "organizer", "official"}
@@ -107,44 +189,34 @@ class Reader:
 
     def resolve(self, scan: Scan) -> int:
         """Give every actor its role and every ambiguous word its meaning, in place. Returns the text's concept mask."""
-        mask = 0
-        for sentence in scan.sentences:
-            for hit in sentence.hits:
-                mask |= 1 << hit.concept
+        mask = _mask_of(scan)
         for concept, when, then, otherwise in self._rewrites:
-            if mask >> concept & 1:
+            if mask & concept:
                 meant = then if mask & when else otherwise
                 for sentence in scan.sentences:
                     for hit in sentence.hits:
-                        if hit.concept == concept:
-                            hit.concept = meant
-        mask = 0
+                        if hit.mask & concept:
+                            hit.mask = hit.mask & ~concept | meant
         for sentence in scan.sentences:
-            if any(hit.concept in self._roles for hit in sentence.hits):
-                self._assign_roles(scan.words, sentence)
-            for hit in sentence.hits:
-                mask |= 1 << hit.concept
-        return mask
+            roles = [
+                (hit, self._role(scan.words, sentence, hit)) for hit in sentence.hits if hit.mask & self._actors
+            ]  # fmt: skip
+            for hit, role in roles:
+                if role:
+                    hit.mask = self._recast(hit.mask, role)
+        return _mask_of(scan)
 
-    def _assign_roles(self, words: Sequence[Entry], sentence: Sentence) -> None:
-        kept: list[Hit] = []
-        hits = sentence.hits
-        for index, hit in enumerate(hits):
-            roles = self._roles.get(hit.concept)
-            if roles is None:
-                kept.append(hit)
-                continue
-            role = self._role(words, sentence, hits, index)
-            if role in ("reporter", "former"):
-                continue
-            if role:
-                hit = Hit(roles[role], hit.start, hit.end)
-            kept.append(hit)
-        sentence.hits = kept
+    def _recast(self, mask: int, role: str) -> int:
+        """The mask with its actors in another role; gone when the role is none of an offence."""
+        recast = mask & ~self._actors
+        if role in ROLES:
+            for actor, roles in self._roles.items():
+                if mask & actor:
+                    recast |= roles[role]
+        return recast
 
-    def _role(self, words: Sequence[Entry], sentence: Sentence, hits: Sequence[Hit], index: int) -> str:
+    def _role(self, words: Sequence[Entry], sentence: Sentence, hit: Hit) -> str:
         """`receiver`, `patient`, `reporter`, `former`, or empty for the one who acts."""
-        hit = hits[index]
         before = hit.start - 1
         while before >= sentence.start and _form(words[before]) in _HONORIFICS:
             before -= 1
@@ -154,19 +226,19 @@ class Reader:
                 return "former"
             if form in _RECEIVER_WORDS:
                 return "receiver"
-            if form in _WITNESS_WORDS and hit.concept in self._reporting:
+            if form in _WITNESS_WORDS and hit.mask & self._reporting:
                 return "reporter"
             if form in _AGENT_WORDS:
                 return ""
         after_verb = before_verb = 0
         verb_before: Hit | None = None
-        for other in hits:
-            bit = 1 << other.concept
+        for other in sentence.hits:
+            bit = other.mask
             if not bit & (self._ordering | self._giving | self._report):
                 continue
             passive = words[other.start].passive
             if 0 <= other.start - hit.end < (_REACH + 2 if passive else _REACH):
-                if bit & self._report and not passive and hit.concept in self._reporting:
+                if bit & self._report and not passive and hit.mask & self._reporting:
                     return "reporter"
                 if passive and bit & (self._ordering & ~self._contact):
                     after_verb = 1
@@ -196,14 +268,34 @@ class Reader:
         for sentence in scan.sentences:
             mask = 0
             for hit in sentence.hits:
-                mask |= 1 << hit.concept
+                mask |= hit.mask
             single.append(Unit(sentence.start, sentence.end, mask, sentence.hits, joined=False))
         pairs = [
             Unit(a.first, b.last, a.mask | b.mask, a.hits + b.hits, joined=True)
-            for a, b in zip(single, single[1:], strict=False)
+            for a, b in pairwise(single)
             if a.mask and b.mask
         ]
         return single, pairs
+
+    def share_shown(self, code: str, mask: int) -> float:
+        """The largest share of slots, over the frames of a code, for which the text shows at least one concept."""
+        return max(
+            sum(1 for need in frame.needs if mask & need) / len(frame.needs)
+            for frame in self.frames
+            if frame.rule.code == code
+        )
+
+    def _fill_any(self, frame: Frame, units: Sequence[Unit], done: set[tuple[str, int, bool]]) -> list[Filled]:
+        """The frame filled in each unit where no likelier frame of its code is (frames come likeliest first)."""
+        found = []
+        for unit in units:
+            place = (frame.rule.code, unit.first, unit.joined)
+            if place not in done and frame.possible(unit.mask):
+                filled = _closest(frame, unit, self._blockers)
+                if filled is not None:
+                    found.append(filled)
+                    done.add(place)
+        return found
 
     def fill(self, scan: Scan, mask: int) -> list[Filled]:
         """Every frame that the text fills, each with its closest filling per unit."""
@@ -212,16 +304,21 @@ class Reader:
             return []
         single, pairs = self.units(scan)
         filled: list[Filled] = []
+        done: set[tuple[str, int, bool]] = set()
         for frame in possible:
-            alone = [
-                f for unit in single if frame.possible(unit.mask) and (f := _closest(frame, unit, self._blockers))
-            ]
-            if not alone and frame.rule.joins:
-                alone = [
-                    f for unit in pairs if frame.possible(unit.mask) and (f := _closest(frame, unit, self._blockers))
-                ]
-            filled.extend(alone)
+            here = self._fill_any(frame, single, done)
+            if not here and frame.rule.joins:
+                here = self._fill_any(frame, pairs, done)
+            filled.extend(here)
         return filled
+
+
+def _mask_of(scan: Scan) -> int:
+    mask = 0
+    for sentence in scan.sentences:
+        for hit in sentence.hits:
+            mask |= hit.mask
+    return mask
 
 
 def _any(bits: Iterable[int]) -> int:
@@ -236,39 +333,61 @@ def _form(entry: Entry) -> str:
 
 
 def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
-    """The filling with the smallest reach around one word of the first slot, if it is within the frame's limit."""
-    by_mask: dict[int, list[Hit]] = {}
-    for options in frame.slots.values():
+    """The filling with the smallest reach around one word of the first slot, if it is within the frame's limit.
+
+    The unit must show a concept for every slot (`Frame.possible`).
+    """
+    limit = frame.near + (_JOINED_REACH if unit.joined else 0)
+    mask = unit.mask
+    slots: list[tuple[str, list[list[list[Hit]]]]] = []
+    for slot, options in frame.slots.items():
+        shown: list[list[list[Hit]]] = []
         for option in options:
             for part in option:
-                if part not in by_mask:
-                    by_mask[part] = [h for h in unit.hits if part >> h.concept & 1]
-    first = next(iter(frame.slots.values()))
-    anchors = {h.start for option in first if all(by_mask[p] for p in option) for p in option for h in by_mask[p]}
+                if not mask & part:
+                    break
+            else:
+                shown.append([unit.showing(part) for part in option])
+        slots.append((slot, shown))
     best: Filled | None = None
-    limit = frame.near + (6 if unit.joined else 0)
-    for anchor in anchors:
-        reach = 0
-        chosen: dict[str, list[Hit]] = {}
-        for slot, options in frame.slots.items():
-            nearest = limit + 1
-            picked: list[Hit] = []
-            for option in options:
-                hits = [_nearest(by_mask[part], anchor) for part in option]
-                found = [h for h in hits if h is not None]
-                if len(found) == len(hits):
-                    distance = max(abs(h.start - anchor) for h in found)
-                    if distance < nearest:
-                        nearest, picked = distance, found
-            reach = max(reach, nearest)
-            if reach > limit:
-                break
-            chosen[slot] = picked
-        else:
-            if "actor" in chosen and _blocked(chosen, unit, blockers & ~frame.needs[0]):
-                continue
-            if best is None or reach < best.distance:
-                best = Filled(frame, unit, chosen, reach)
+    tried: set[int] = set()
+    for anchors in slots[0][1]:
+        for hits in anchors:
+            for hit in hits:
+                anchor = hit.start
+                if anchor in tried:
+                    continue
+                tried.add(anchor)
+                reach = 0
+                chosen: dict[str, list[Hit]] = {}
+                for slot, alternatives in slots:
+                    nearest = limit + 1
+                    picked: list[Hit] = []
+                    for parts in alternatives:
+                        distance = 0
+                        group = []
+                        for part in parts:
+                            close = part[0]
+                            gap = abs(close.start - anchor)
+                            for other in part:
+                                other_gap = abs(other.start - anchor)
+                                if other_gap < gap:
+                                    close, gap = other, other_gap
+                            group.append(close)
+                            if gap > distance:
+                                distance = gap
+                        if distance < nearest:
+                            nearest, picked = distance, group
+                    if nearest > reach:
+                        reach = nearest
+                    if reach > limit:
+                        break
+                    chosen[slot] = picked
+                else:
+                    if "actor" in chosen and _blocked(chosen, unit, blockers & ~frame.needs[0]):
+                        continue
+                    if best is None or reach < best.distance:
+                        best = Filled(frame, unit, chosen, reach)
     return best
 
 
@@ -277,10 +396,6 @@ def _blocked(chosen: dict[str, list[Hit]], unit: Unit, blockers: int) -> bool:
     actor = min(chosen["actor"], key=lambda h: h.start)
     act = min((h.start for slot, hits in chosen.items() if slot == "act" for h in hits), default=actor.start)
     return any(
-        blockers >> h.concept & 1 and h.start < act and h.start - actor.end > _COORDINATED and h.start >= actor.end
+        blockers & h.mask and h.start < act and h.start - actor.end > _COORDINATED and h.start >= actor.end
         for h in unit.hits
     )
-
-
-def _nearest(hits: Sequence[Hit], anchor: int) -> Hit | None:
-    return min(hits, key=lambda h: abs(h.start - anchor), default=None)

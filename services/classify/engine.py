@@ -7,22 +7,38 @@ become findings. A text with the vocabulary of every offence and no asserted eve
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from services.classify.elements import Filled, Reader, Unit
+from services.classify.elements import Filled, Reader
 from services.classify.match import Hit, Matcher, Scan
+from services.classify.model import Opinion, TextModel
 from services.classify.pack import CodeRule, RulePack, SignRule
-from services.classify.tokens import TOKEN, Vocabulary, fold, squeeze
+from services.classify.tokens import Vocabulary, fold
 from shared.contracts import Elements, Evidence, Finding, Judgement, Kind, Regime, RiskClass, Severity, Stage, Status
 
-MODEL_VERSION = "rules"
 LONGEST_TEXT = 30_000
 """Characters of a text that are read; the rest of a longer one is not."""
 
 _URGENT_STAGES = frozenset({Stage.MASA_TENANG, Stage.PUNGUT_HITUNG, Stage.PSU})
+_RULE_WEIGHT = 0.5
+_RULE_OFFSET = 0.2
+_RULE_RANGE = (-2.0, 4.0)
+"""How much the best filled frame moves the model's log-odds of a violation, and within which limits."""
+_PLAIN_STATEMENT = 1.2
+_MOST_DOUBT = -0.6
+"""A frame filled with at least these log-odds, against which no sign of tone speaks, cannot be doubted further."""
+_PLAIN_DENIAL = -0.8
+_DENIAL_COST = 0.5
+"""Where signs of tone push every filled frame below the first, the model must be surer by the second."""
+_LEAST_SHOWN = 0.01
+_UNSUPPORTED = -0.1
+_CLASS_WEIGHT = 0.6
+_CODE_WEIGHT = 0.4
+_CODE_BASE = 2.0
+_CODE_THRESHOLD = 0.3
 _PRIORITY_STEP = 0.25
 """Log-odds by which a less specific code of a group must be more likely to be preferred."""
 _JOINED_COST = 0.7
@@ -41,18 +57,38 @@ class _Candidate:
     filled: Filled
     code: CodeRule
     logit: float
-    risk: float
-    against: _Sign | None
+    contested: bool
+    """Whether a sign of tone in the text speaks against the event."""
+
+
+@dataclass(slots=True)
+class _View:
+    violation: float
+    classes: dict[RiskClass, float]
+    primary: RiskClass
+    codes: dict[str, float]
+
+
+@dataclass(slots=True)
+class _Case:
+    scan: Scan
+    mask: int
+    text: str
+    shift: int
+    stage: Stage
+    regime: Regime
 
 
 class Classifier:
     """Judges texts. Pure: no input or output after `load`, no clock; safe to share between tasks of one thread."""
 
-    def __init__(self, pack: RulePack) -> None:
+    def __init__(self, pack: RulePack, model: TextModel) -> None:
         self.pack = pack
+        self.model = model
         self.rule_pack_version = pack.version
-        self.model_version = MODEL_VERSION
-        self._concepts = {name: number for number, name in enumerate(pack.concept_names())}
+        self.model_version = model.version
+        self._names = pack.concept_names()
+        self._concepts = {name: number for number, name in enumerate(self._names)}
         self._matcher = compile_lexicon(pack, self._concepts)
         self._reader = Reader(pack, self._concepts)
         self._codes = {rule.code: rule for rule in pack.codes.codes}
@@ -81,7 +117,7 @@ class Classifier:
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
         """A classifier with the rule pack in `path`, or the one shipped. Raises `ConfigError` when it is wrong."""
-        return cls(RulePack.load(path))
+        return cls(RulePack.load(path), TextModel.load())
 
     def judge(
         self,
@@ -106,41 +142,42 @@ class Classifier:
         whole = head + text[:LONGEST_TEXT]
         scan = self._matcher.scan(whole)
         mask = self._reader.resolve(scan)
-        candidates = [self._weigh(filled, mask) for filled in self._reader.fill(scan, mask)]
-        threshold = self.pack.tone.threshold
-        chosen = self._select([c for c in candidates if c.risk >= threshold])
-        if chosen:
-            return self._violation(chosen, scan, mask, text, len(head), stage, regime)
-        return self._harmless(candidates, mask, scan)
+        opinion = self.model.opinion(scan, names_in(mask, self._names))
+        candidates = self._best_per_code(self._weigh_all(self._reader.fill(scan, mask), mask))
+        view = self._combine(opinion, candidates, mask)
+        if view.violation < 0 or not scan.words:
+            return self._harmless(view, mask, scan)
+        case = _Case(scan, mask, text, len(head), stage, regime)
+        return self._violation(view, candidates, case)
 
     # -- weighing
 
-    def _weigh(self, filled: Filled, mask: int) -> _Candidate:
+    def _weigh_all(self, filled: Sequence[Filled], mask: int) -> list[_Candidate]:
+        signs = [sign for sign in self._signs if mask & sign.mask] if filled else []
+        return [self._weigh(one, signs) for one in filled]
+
+    def _weigh(self, filled: Filled, signs: Sequence[_Sign]) -> _Candidate:
+        """The log-odds of a filled frame after the signs of tone present in the text."""
         logit = _logit(filled.frame.rule.risk) - (_JOINED_COST if filled.unit.joined else 0.0)
+        contested = False
         here = filled.unit.mask
         ignored = filled.frame.rule.ignore
-        worst: _Sign | None = None
-        worst_weight = 0.0
-        for sign in self._signs:
-            if not mask & sign.mask or sign.rule.id in ignored:
+        for sign in signs:
+            rule = sign.rule
+            if rule.id in ignored:
                 continue
-            if here & sign.mask:
-                if here & sign.void:
-                    continue
-                if sign.rule.before is None or _stands_before(sign, filled):
-                    weight = sign.rule.here
-                else:
-                    weight = sign.rule.elsewhere
+            if not here & sign.mask:
+                weight = rule.elsewhere
+            elif here & sign.void:
+                continue
             else:
-                weight = sign.rule.elsewhere
+                weight = rule.here if rule.before is None or _stands_before(sign, filled) else rule.elsewhere
             logit += weight
-            if weight < worst_weight:
-                worst, worst_weight = sign, weight
-        code = self._codes[filled.frame.rule.code]
-        return _Candidate(filled, code, logit, 1 / (1 + math.exp(-logit)), worst)
+            contested = contested or weight < 0
+        return _Candidate(filled, self._codes[filled.frame.rule.code], logit, contested)
 
-    def _select(self, candidates: Sequence[_Candidate]) -> list[_Candidate]:
-        """The best candidate of each code, then of each group."""
+    def _best_per_code(self, candidates: Sequence[_Candidate]) -> dict[str, _Candidate]:
+        """The best candidate of each group of codes, without those that another finding makes redundant."""
         best: dict[str, _Candidate] = {}
         for c in candidates:
             known = best.get(c.code.group)
@@ -149,150 +186,169 @@ class Classifier:
         found = {c.code.code: c for c in best.values()}
         for keep, drop, unless in self._exclusions:
             kept = found.get(keep)
-            if kept is not None and not kept.filled.unit.mask & unless:
+            if kept is not None and kept.logit >= 0 and not kept.filled.unit.mask & unless:
                 for code in drop:
                     found.pop(code, None)
-        return sorted(found.values(), key=lambda c: self._code_order[c.code.code])
+        return found
+
+    def _combine(self, opinion: Opinion, candidates: Mapping[str, _Candidate], mask: int) -> _View:
+        """What frames and model say together: log-odds of a violation, its class, and the codes that hold."""
+        low, high = _RULE_RANGE
+        best = max((c.logit for c in candidates.values()), default=low)
+        stated = any(not c.contested and c.logit >= _PLAIN_STATEMENT for c in candidates.values())
+        tone = max(opinion.violation, _MOST_DOUBT) if stated else opinion.violation
+        if candidates and best <= _PLAIN_DENIAL:
+            tone -= _DENIAL_COST
+        violation = tone + _RULE_WEIGHT * (min(high, max(low, best)) - _RULE_OFFSET)
+        classes: dict[RiskClass, float] = {}
+        for risk_class, score in opinion.classes.items():
+            rule = max((c.logit for c in candidates.values() if c.code.risk_class == risk_class), default=-1.0)
+            classes[risk_class] = score + _CLASS_WEIGHT * max(0.0, rule + 1)
+        primary = max(_CLASS_ORDER, key=lambda c: classes[c])
+        scores = {
+            code: score + _CODE_BASE + _CODE_WEIGHT * max(low, candidates[code].logit if code in candidates else low)
+            for code, score in opinion.codes.items()
+        }
+        codes = {code: score - _CODE_THRESHOLD for code, score in scores.items() if score >= _CODE_THRESHOLD}
+        if not any(self._codes[code].risk_class == primary for code in codes):
+            code = max((c for c in scores if self._codes[c].risk_class == primary), key=lambda c: scores[c])
+            codes[code] = max(0.0, scores[code] - _CODE_THRESHOLD)
+        # An official who threatens offends against neutrality first: his office is what makes the threat.
+        if primary == RiskClass.OTHER_RISK and "intimidation" in codes and codes["intimidation"] >= 0:
+            officials = [c for c in codes if self._codes[c].risk_class == RiskClass.NEUTRALITY and c in candidates]
+            if officials:
+                primary = RiskClass.NEUTRALITY
+        # The model alone accuses nobody: half of what an offence consists of must be in the words.
+        codes = {
+            code: score
+            for code, score in codes.items()
+            if code in candidates or self._reader.share_shown(code, mask) >= _LEAST_SHOWN
+        }
+        if not any(self._codes[code].risk_class == primary for code in codes):
+            violation = min(violation, _UNSUPPORTED)
+        return _View(violation, classes, primary, codes)
 
     # -- judgements
 
-    def _violation(
-        self,
-        chosen: Sequence[_Candidate],
-        scan: Scan,
-        mask: int,
-        text: str,
-        shift: int,
-        stage: Stage,
-        regime: Regime,
-    ) -> Judgement:
-        status = self._status(chosen, mask)
-        findings = tuple(self._finding(c, scan, mask, text, shift, stage, status, regime) for c in chosen)
-        risks = dict.fromkeys(_CLASS_ORDER, 0.0)
-        for finding in findings:
-            risks[finding.risk_class] = max(risks[finding.risk_class], finding.risk)
-        primary = self._primary(chosen)
-        strongest = max(chosen, key=lambda c: c.logit)
-        support = [
-            s.rule.reason for s in self._signs if s.rule.here > 0 and strongest.filled.unit.mask & s.mask
-        ][:2]  # fmt: skip
-        reason = f"aturan {strongest.filled.frame.rule.id}: {strongest.code.name}"
-        if support:
-            reason += "; " + ", ".join(support)
+    def _violation(self, view: _View, candidates: Mapping[str, _Candidate], case: _Case) -> Judgement:
+        labels = sorted(view.codes, key=lambda code: self._code_order[code])
+        fired = [candidates[code] for code in labels if code in candidates]
+        status = self._status(fired, case.mask)
+        findings = tuple(self._finding(self._codes[code], candidates.get(code), view, case, status) for code in labels)
+        shares = _risks(view)
+        strongest = max(fired, key=lambda c: c.logit, default=None)
+        if strongest is None:
+            reason = "model teks: menyerupai laporan " + self._codes[max(view.codes, key=lambda c: view.codes[c])].name
+        else:
+            reason = f"aturan {strongest.filled.frame.rule.id}: {strongest.code.name}"
+            support = [
+                s.rule.reason for s in self._signs if s.rule.here > 0 and strongest.filled.unit.mask & s.mask
+            ]  # fmt: skip
+            if support:
+                reason += "; " + ", ".join(support[:2])
         return Judgement(
             kind=Kind.VIOLATION_REPORT,
             status=status,
-            primary=primary,
-            labels=tuple(f.code for f in findings),
+            primary=view.primary,
+            labels=tuple(labels),
             is_violation_report=True,
             severity=max((f.severity for f in findings), key=lambda s: s.rank),
-            neutrality_risk=risks[RiskClass.NEUTRALITY],
-            money_politics_risk=risks[RiskClass.MONEY_POLITICS],
-            other_risk=risks[RiskClass.OTHER_RISK],
+            neutrality_risk=shares[RiskClass.NEUTRALITY],
+            money_politics_risk=shares[RiskClass.MONEY_POLITICS],
+            other_risk=shares[RiskClass.OTHER_RISK],
             findings=findings,
             reason=reason,
             rule_pack_version=self.rule_pack_version,
             model_version=self.model_version,
         )
 
-    def _status(self, chosen: Sequence[_Candidate], mask: int) -> Status:
+    def _status(self, fired: Sequence[_Candidate], mask: int) -> Status:
         if mask & self._verdict:
             return Status.ADJUDICATED
-        if any(c.filled.unit.mask & self._plan and not c.filled.unit.mask & self._past for c in chosen):
+        masks = [c.filled.unit.mask for c in fired] or [mask]
+        if any(here & self._plan and not here & self._past for here in masks):
             return Status.PLANNED
         return Status.ALLEGED
 
-    @staticmethod
-    def _primary(chosen: Sequence[_Candidate]) -> RiskClass:
-        classes = {c.code.risk_class for c in chosen}
-        return next(c for c in _CLASS_ORDER if c in classes)
-
     def _finding(
-        self,
-        candidate: _Candidate,
-        scan: Scan,
-        mask: int,
-        text: str,
-        shift: int,
-        stage: Stage,
-        status: Status,
-        regime: Regime,
+        self, code: CodeRule, candidate: _Candidate | None, view: _View, case: _Case, status: Status
     ) -> Finding:
-        hits = [hit for slot in candidate.filled.slots.values() for hit in slot]
+        here = candidate.filled.unit.mask if candidate else case.mask
+        slots = candidate.filled.slots if candidate else {}
+        if candidate:
+            spans = [(hit.start, hit.end) for hits in slots.values() for hit in hits]
+        else:
+            spans = self.model.telling_words(case.scan, code.code)
         return Finding(
-            code=candidate.code.code,
-            name=candidate.code.name,
-            risk_class=candidate.code.risk_class,
-            risk=round(candidate.risk, 4),
-            severity=self._severity(candidate, stage, status),
-            evidence=_evidence(hits, scan, text, shift),
-            elements=self._elements(candidate, mask),
-            norms=self._norms[regime, candidate.code.code],
-            rule=candidate.filled.frame.rule.id,
+            code=code.code,
+            name=code.name,
+            risk_class=code.risk_class,
+            risk=round(_probability(view.violation) * _probability(view.codes[code.code] + 1), 4),
+            severity=self._severity(code, here, case.stage, status),
+            evidence=_evidence(spans, case),
+            elements=self._elements(code, slots, case.mask),
+            norms=self._norms[case.regime, code.code],
+            rule=candidate.filled.frame.rule.id if candidate else "model",
         )
 
-    def _severity(self, candidate: _Candidate, stage: Stage, status: Status) -> Severity:
-        code = candidate.code
+    def _severity(self, code: CodeRule, here: int, stage: Stage, status: Status) -> Severity:
         if status == Status.ADJUDICATED:
             return Severity.MEDIUM if code.severity.rank > Severity.MEDIUM.rank else code.severity
         if code.handout and stage in _URGENT_STAGES:
             return Severity.CRITICAL
-        if code.risk_class == RiskClass.NEUTRALITY and candidate.filled.unit.mask & self._high_rank:
+        if code.risk_class == RiskClass.NEUTRALITY and here & self._high_rank:
             return Severity.HIGH
         return code.severity
 
-    def _elements(self, candidate: _Candidate, mask: int) -> Elements:
+    def _elements(self, code: CodeRule, slots: Mapping[str, Sequence[Hit]], mask: int) -> Elements:
         labels = self.pack.codes.elements
-        seen = []
-        missing = []
-        for element in candidate.code.elements:
-            known = element in candidate.filled.slots or mask & self._element_masks.get(element, 0)
+        seen: list[str] = []
+        missing: list[str] = []
+        for element in code.elements:
+            known = element in slots or mask & self._element_masks.get(element, 0)
             (seen if known else missing).append(labels[element])
         return Elements(seen=tuple(seen), missing=tuple(missing))
 
-    def _harmless(self, candidates: Sequence[_Candidate], mask: int, scan: Scan) -> Judgement:
-        kinds: dict[Kind, float] = {}
+    def _harmless(self, view: _View, mask: int, scan: Scan) -> Judgement:
+        weights: dict[Kind, float] = {}
         reasons: dict[Kind, tuple[float, str]] = {}
-        status = Status.NOT_APPLICABLE
+        cleared = 0.0
         for sign in self._signs:
-            if sign.rule.kind is None or not mask & sign.mask:
+            kind = sign.rule.kind
+            if kind is None or not mask & sign.mask:
                 continue
-            weight = -sign.rule.here
-            kinds[sign.rule.kind] = kinds.get(sign.rule.kind, 0.0) + weight
-            if weight > reasons.get(sign.rule.kind, (0.0, ""))[0]:
-                reasons[sign.rule.kind] = (weight, sign.rule.reason)
-            if sign.rule.status is not None:
-                status = sign.rule.status
-        if status == Status.CLEARED:
-            kind = Kind.OTHER
-        elif Kind.QUESTION in kinds or (any(s.question for s in scan.sentences) and not kinds):
+            times = sum(1 for sentence in scan.sentences for hit in sentence.hits if hit.mask & sign.mask)
+            weight = times * -sign.rule.here
+            weights[kind] = weights.get(kind, 0.0) + weight
+            if weight > reasons.get(kind, (0.0, ""))[0]:
+                reasons[kind] = (weight, sign.rule.reason)
+            if sign.rule.status == Status.CLEARED:
+                cleared = weight
+        kind = max(weights, key=lambda k: weights[k], default=Kind.OTHER)
+        if not weights and any(sentence.question for sentence in scan.sentences):
             kind = Kind.QUESTION
-        elif Kind.PREVENTION in kinds and kinds[Kind.PREVENTION] >= kinds.get(Kind.OTHER, 0.0):
-            kind = Kind.PREVENTION
-        else:
-            kind = Kind.OTHER
+        status = Status.NOT_APPLICABLE
+        if kind == Kind.OTHER and cleared >= weights.get(Kind.OTHER, 0.0) / 2 > 0:
+            status = Status.CLEARED
         reason = reasons.get(kind, (0.0, "tidak ada peristiwa pelanggaran yang dinyatakan"))[1]
-        risks = dict.fromkeys(_CLASS_ORDER, 0.0)
-        for candidate in candidates:
-            risk_class = candidate.code.risk_class
-            risks[risk_class] = max(risks[risk_class], round(candidate.risk, 4))
+        shares = _risks(view)
         return Judgement(
             kind=kind,
             status=status,
             primary=RiskClass.NONE,
             is_violation_report=False,
             severity=Severity.NONE,
-            neutrality_risk=risks[RiskClass.NEUTRALITY],
-            money_politics_risk=risks[RiskClass.MONEY_POLITICS],
-            other_risk=risks[RiskClass.OTHER_RISK],
+            neutrality_risk=shares[RiskClass.NEUTRALITY],
+            money_politics_risk=shares[RiskClass.MONEY_POLITICS],
+            other_risk=shares[RiskClass.OTHER_RISK],
             reason=reason,
             rule_pack_version=self.rule_pack_version,
             model_version=self.model_version,
         )
 
-    def _mask(self, names: object) -> int:
+    def _mask(self, names: Iterable[str]) -> int:
         mask = 0
-        for name in names:  # type: ignore[attr-defined]
+        for name in names:
             mask |= 1 << self._concepts[name]
         return mask
 
@@ -309,21 +365,44 @@ def _stands_before(sign: _Sign, filled: Filled) -> bool:
     reach = sign.rule.before or 0
     starts = [hit.start for slot in filled.slots.values() for hit in slot]
     for hit in filled.unit.hits:
-        if sign.mask >> hit.concept & 1 and any(0 <= start - hit.end < reach for start in starts):
+        if sign.mask & hit.mask and any(0 <= start - hit.end < reach for start in starts):
             return True
     return False
 
 
-def _evidence(hits: Sequence[Hit], scan: Scan, text: str, shift: int) -> tuple[Evidence, ...]:
-    spans: list[tuple[int, int]] = []
-    for start, end in sorted({(scan.starts[h.start] - shift, scan.ends[h.end - 1] - shift) for h in hits}):
+def _probability(logit: float) -> float:
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
+
+
+def _risks(view: _View) -> dict[RiskClass, float]:
+    """The chance of a violation, shared out over the classes; the classes of found codes keep at least theirs."""
+    top = max(view.classes.values())
+    weights = {c: math.exp(s - top) for c, s in view.classes.items()}
+    total = sum(weights.values())
+    return {c: round(_probability(view.violation) * w / total, 4) for c, w in weights.items()}
+
+
+def _evidence(spans: Sequence[tuple[int, int]], case: _Case) -> tuple[Evidence, ...]:
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(set(spans)):
+        start, end = case.scan.starts[first] - case.shift, case.scan.ends[last - 1] - case.shift
         if start < 0:
             continue
-        if spans and start <= spans[-1][1] + 1:
-            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+        if merged and start <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
-            spans.append((start, end))
-    return tuple(Evidence(start=start, end=end, text=text[start:end]) for start, end in spans)
+            merged.append((start, end))
+    return tuple(Evidence(start=start, end=end, text=case.text[start:end]) for start, end in merged)
+
+
+def names_in(mask: int, names: Sequence[str]) -> list[str]:
+    """Names of the concepts in a mask, in the order of the pack."""
+    found = []
+    while mask:
+        lowest = mask & -mask
+        found.append(names[lowest.bit_length() - 1])
+        mask ^= lowest
+    return found
 
 
 def compile_lexicon(pack: RulePack, concepts: dict[str, int]) -> Matcher:
@@ -336,7 +415,7 @@ def compile_lexicon(pack: RulePack, concepts: dict[str, int]) -> Matcher:
     forms: set[str] = set()
     roots: set[str] = set()
     typed: set[str] = set()
-    written: dict[tuple[str, ...], set[int]] = {}
+    written: dict[tuple[str, ...], int] = {}
     entries: list[tuple[list[str], int]] = []
     for name, phrases in pack.lexicon.concepts.items():
         for phrase in phrases:
@@ -352,9 +431,13 @@ def compile_lexicon(pack: RulePack, concepts: dict[str, int]) -> Matcher:
             entries.append((words, concepts[name]))
     vocabulary = Vocabulary(forms, roots, slang, map(fold, pack.lexicon.whole_words), typed)
     for words, concept in entries:
-        written.setdefault(tuple(_entry_key(word, vocabulary) for word in words), set()).add(concept)
+        keys = tuple(_entry_key(word, vocabulary) for word in words)
+        written[keys] = written.get(keys, 0) | 1 << concept
     opaque = frozenset(pack.lexicon.opaque)
-    hiding = (n for name, n in concepts.items() if name in opaque or name.partition(".")[0] in opaque)
+    hiding = 0
+    for name, number in concepts.items():
+        if name in opaque or name.partition(".")[0] in opaque:
+            hiding |= 1 << number
     return Matcher(vocabulary, written, hiding)
 
 

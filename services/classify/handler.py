@@ -10,15 +10,17 @@ from services.classify.engine import Classifier
 from shared.bus.errors import UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
-from shared.bus.streams import ASSESSMENTS
-from shared.contracts import Assessment, ReceiptStage, Report
+from shared.bus.streams import ASSESSMENTS, REPORTS
+from shared.contracts import Assessment, Kind, ReceiptStage, Report
 from shared.observability import metrics
 
 log = structlog.get_logger()
 
+GROUP = "classify"
+
 
 class Assessor:
-    """Assesses reports. One whose classification fails is handed on as `classify_failed`: not classified is not clean."""
+    """Assesses reports. Not classified is not clean: a report that fails is handed on as `classify_failed`."""
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
@@ -30,8 +32,14 @@ class Assessor:
                 report = Report.model_validate_json(message.body)
             except ValidationError as error:
                 raise UnprocessableError(f"not a report: {error.error_count()} errors") from None
-            outbox.publish(ASSESSMENTS, self.assess(report).model_dump_json(by_alias=True).encode())
-            outbox.move_receipt(report.receipt, ReceiptStage.ASSESSED, report.content_hash)
+            assessment = self.assess(report)
+            outbox.publish(ASSESSMENTS, assessment.model_dump_json(by_alias=True).encode())
+            if assessment.judgement.kind is Kind.CLASSIFY_FAILED:
+                # Visible in every list as not classified, and kept to be classified again: `quarantine replay`.
+                reason = f"classification failed: {assessment.judgement.reason}"
+                outbox.quarantine(message, stream=REPORTS, group=GROUP, error=reason, attempts=1)
+            else:
+                outbox.move_receipt(report.receipt, ReceiptStage.ASSESSED, report.content_hash)
 
     def assess(self, report: Report) -> Assessment:
         """The assessment of a report, also when classifying it fails."""

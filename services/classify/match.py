@@ -5,43 +5,72 @@ step in the trie only where a phrase has begun, however large the lexicon is.
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
 
 from services.classify.tokens import TOKEN, Vocabulary, is_clause_mark, is_sentence_mark
 
-_END = ""
 _CACHE_WORDS = 40_000
 _LONGEST_SENTENCE = 70
 """Words; a longer run without punctuation is cut, so that time stays linear in the length of a text."""
 _ABBREVIATIONS = frozenset(
-    "kec kab kel no rp jl jln sdr sdri dr drs hj h ir st prof dkk ds rt rw gg kp an a.n tgl s.d bpk yth".split()
+    (
+        "kec",
+        "kab",
+        "kel",
+        "no",
+        "rp",
+        "jl",
+        "jln",
+        "sdr",
+        "sdri",
+        "dr",
+        "drs",
+        "hj",
+        "h",
+        "ir",
+        "st",
+        "prof",
+        "dkk",
+        "ds",
+        "rt",
+        "rw",
+        "gg",
+        "kp",
+        "an",
+        "a.n",
+        "tgl",
+        "s.d",
+        "bpk",
+        "yth",
+    )
 )
 _SENTENCE, _CLAUSE, _WORD = 0, 1, 2
 
-Node = dict[str, "Node | tuple[int, ...]"]
+
+class Node:
+    """A state of the trie: where each key leads, and a mask of the concepts that end here."""
+
+    __slots__ = ("ends", "next")
+
+    def __init__(self) -> None:
+        self.next: dict[str, Node] = {}
+        self.ends = 0
 
 
 class Entry:
     """What the matcher knows of one spelling; shared by all its occurrences."""
 
-    __slots__ = (
-        "abbreviation", "features", "hits", "keys", "kind", "nodes", "pair_hash", "passive", "vector", "word",
-    )  # fmt: skip
+    __slots__ = ("abbreviation", "features", "hits", "keys", "kind", "nodes", "pair_hash", "passive", "row", "word")
 
-    def __init__(
-        self, word: str, kind: int, keys: tuple[str, ...], hits: tuple[int, ...], nodes: tuple[Node, ...]
-    ) -> None:
+    def __init__(self, word: str, kind: int, keys: tuple[str, ...], hits: int, nodes: tuple[Node, ...]) -> None:
         self.word = word
         self.kind = kind
         self.keys = keys
         self.hits = hits
         self.nodes = nodes
         self.pair_hash = zlib.crc32((keys[-1] if keys else word).encode())
-        self.vector: NDArray[np.float32] | None = None
+        self.row = -1
         self.features = 0
         self.abbreviation = word in _ABBREVIATIONS
         self.passive = len(word) > 4 and word.startswith(("di", "kena"))
@@ -49,16 +78,16 @@ class Entry:
 
 @dataclass(slots=True)
 class Hit:
-    """A concept found: its number, and the half-open range of words that show it."""
+    """Concepts found together: a bit mask of them, and the half-open range of words that show them."""
 
-    concept: int
+    mask: int
     start: int
     end: int
 
 
 @dataclass(slots=True)
 class Sentence:
-    """A run of words with the concepts in it, in order of appearance."""
+    """A run of words with the concepts in it."""
 
     start: int
     end: int
@@ -81,43 +110,39 @@ class Matcher:
 
     Args:
         vocabulary: how a spelling relates to lexicon keys.
-        phrases: lexicon entry (keys of its words) -> numbers of the concepts it shows.
-        opaque: concepts whose phrases hide the shorter hits inside them.
+        phrases: lexicon entry (keys of its words) -> mask of the concepts it shows.
+        opaque: mask of the concepts whose phrases hide the shorter hits inside them.
     """
 
-    def __init__(
-        self, vocabulary: Vocabulary, phrases: Mapping[tuple[str, ...], Iterable[int]], opaque: Iterable[int] = ()
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, phrases: Mapping[tuple[str, ...], int], opaque: int = 0) -> None:
         self._vocabulary = vocabulary
-        self._opaque = frozenset(opaque)
-        self._root: Node = {}
+        self._opaque = opaque
+        self._root = Node()
         self._cache: dict[str, Entry] = {}
         for keys, concepts in phrases.items():
             node = self._root
             for key in keys:
-                child = node.setdefault(key, {})
-                assert isinstance(child, dict)  # noqa: S101 - only _END holds a tuple, and no key is empty
-                node = child
-            node[_END] = tuple(sorted(concepts))
+                node = node.next.setdefault(key, Node())
+            node.ends |= concepts
 
     def _learn(self, piece: str) -> Entry:
+        keys: tuple[str, ...] = ()
         if is_sentence_mark(piece):
-            kind, keys = _SENTENCE, ()
+            kind = _SENTENCE
         elif is_clause_mark(piece):
-            kind, keys = _CLAUSE, ()
+            kind = _CLAUSE
         else:
-            kind, keys = _WORD, self._vocabulary.keys(piece)
-        hits: list[int] = []
+            kind = _WORD
+            keys = self._vocabulary.keys(piece)
+        hits = 0
         nodes: list[Node] = []
         for key in keys:
-            node = self._root.get(key)
-            if isinstance(node, dict):
-                ends = node.get(_END)
-                if isinstance(ends, tuple):
-                    hits.extend(c for c in ends if c not in hits)
-                if len(node) > (1 if ends else 0):
+            node = self._root.next.get(key)
+            if node is not None:
+                hits |= node.ends
+                if node.next:
                     nodes.append(node)
-        entry = Entry(piece.casefold(), kind, keys, tuple(hits), tuple(nodes))
+        entry = Entry(piece.casefold(), kind, keys, hits, tuple(nodes))
         if len(self._cache) >= _CACHE_WORDS:
             self._cache.clear()
         self._cache[piece] = entry
@@ -154,18 +179,15 @@ class Matcher:
                 still: list[tuple[int, Node]] = []
                 for start, node in active:
                     for key in entry.keys:
-                        child = node.get(key)
-                        if isinstance(child, dict):
-                            concepts = child.get(_END)
-                            if concepts is not None:
-                                for concept in concepts:
-                                    found.append(Hit(concept, start, position + 1))
-                            if concepts is None or len(child) > 1:
+                        child = node.next.get(key)
+                        if child is not None:
+                            if child.ends:
+                                found.append(Hit(child.ends, start, position + 1))
+                            if child.next:
                                 still.append((start, child))
                 active = still
             if entry.hits:
-                for concept in entry.hits:
-                    found.append(Hit(concept, position, position + 1))
+                found.append(Hit(entry.hits, position, position + 1))
             for node in entry.nodes:
                 active.append((position, node))
             position += 1
@@ -179,12 +201,25 @@ class Matcher:
         return Scan(words, starts, ends, sentences)
 
 
-def _visible(hits: list[Hit], opaque: frozenset[int]) -> list[Hit]:
-    """Hits without those that lie inside a longer opaque one, in order of appearance."""
-    spans = {(h.start, h.end) for h in hits if h.end - h.start > 1 and h.concept in opaque}
+def _visible(hits: list[Hit], opaque: int) -> list[Hit]:
+    """Hits without those that lie inside a longer opaque one."""
+    spans = {(h.start, h.end) for h in hits if h.end - h.start > 1 and h.mask & opaque}
     if not spans:
         return hits
-    return [
-        h for h in hits
-        if not any(s <= h.start and h.end <= e and (e - s) > (h.end - h.start) for s, e in spans)
-    ]  # fmt: skip
+    covered: dict[int, list[tuple[int, int]]] = {}
+    for span in spans:
+        for place in range(*span):
+            covered.setdefault(place, []).append(span)
+    kept: list[Hit] = []
+    for hit in hits:
+        around = covered.get(hit.start)
+        if around is not None:
+            length = hit.end - hit.start
+            for start, end in around:
+                if hit.end <= end and end - start > length:
+                    break
+            else:
+                kept.append(hit)
+        else:
+            kept.append(hit)
+    return kept

@@ -5,9 +5,11 @@ whether the text asserts an event at all, and of which kind. It is served as pla
 scores is summed once and kept with the spelling, so that a text costs a few vector additions.
 """
 
+import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from shared.contracts import RiskClass
 
 DEFAULT_MODEL = Path(__file__).parent / "model.npz"
 BUCKETS = 1 << 16
+_FIRST_WORDS = 4096
 CLASSES = (RiskClass.NEUTRALITY, RiskClass.MONEY_POLITICS, RiskClass.OTHER_RISK, RiskClass.NONE)
 
 Vector = NDArray[np.float32]
@@ -54,16 +57,16 @@ def text_features(scan: Scan, concepts: Iterable[str]) -> tuple[list[int], list[
     words = scan.words
     if words:
         blocks = [word_features(word) for word in words]
-        scale = 1 / float(np.sqrt(sum(map(len, blocks))))
+        scale = 1 / math.sqrt(sum(map(len, blocks)))
         for block in blocks:
             indices.extend(block)
             values.extend([scale] * len(block))
-        pairs = [pair_feature(a, b) for a, b in zip(words, words[1:], strict=False)]
+        pairs = [pair_feature(a, b) for a, b in pairwise(words)]
         indices.extend(pairs)
-        values.extend([1 / float(np.sqrt(len(pairs) or 1))] * len(pairs))
+        values.extend([1 / math.sqrt(len(pairs) or 1)] * len(pairs))
     named = [bucket("k" + name) for name in concepts]
     indices.extend(named)
-    values.extend([1 / float(np.sqrt(len(named) or 1))] * len(named))
+    values.extend([1 / math.sqrt(len(named) or 1)] * len(named))
     return indices, values
 
 
@@ -84,7 +87,9 @@ class TextModel:
         self._bias = bias
         self._codes = tuple(codes)
         self.version = version
-        self._concepts: dict[str, Vector] = {}
+        self._concepts: dict[str, int] = {}
+        self._shares = np.zeros((_FIRST_WORDS, len(bias)), dtype=np.float32)
+        self._known_words = 0
 
     @classmethod
     def load(cls, path: Path | None = None) -> "TextModel":
@@ -103,35 +108,50 @@ class TextModel:
         scores = self._bias.copy()
         words = scan.words
         if words:
-            vectors = []
-            count = 0
             for word in words:
-                if word.vector is None:
-                    features = word_features(word)
-                    word.vector = self._weights[features].sum(axis=0)
-                    word.features = len(features)
-                vectors.append(word.vector)
-                count += word.features
-            scores += np.add.reduce(vectors) / np.sqrt(count)
+                if word.row < 0:
+                    self._remember(word)
+            count = sum(word.features for word in words)
+            scores += self._shares[[word.row for word in words]].sum(axis=0) * (1 / math.sqrt(count))
             if len(words) > 1:
-                hashes = np.fromiter((word.pair_hash for word in words), dtype=np.int64, count=len(words))
+                hashes = np.array([word.pair_hash for word in words], dtype=np.int64)
                 pairs = (hashes[:-1] * 31 + hashes[1:] * 17 + 7) % BUCKETS
-                scores += self._weights[pairs].sum(axis=0) / np.sqrt(len(pairs))
+                scores += self._weights[pairs].sum(axis=0) * (1 / math.sqrt(len(pairs)))
         named = [self._concept(name) for name in concepts]
         if named:
-            scores += np.add.reduce(named) / np.sqrt(len(named))
+            scores += self._weights[named].sum(axis=0) * (1 / math.sqrt(len(named)))
         values = scores.tolist()
         classes = values[: len(CLASSES)]
         top = max(classes[:3])
-        asserted = top + float(np.log(sum(np.exp(c - top) for c in classes[:3])))
+        asserted = top + math.log(sum(math.exp(c - top) for c in classes[:3]))
         return Opinion(
             violation=asserted - classes[3],
             classes=dict(zip(CLASSES[:3], classes, strict=False)),
             codes=dict(zip(self._codes, values[len(CLASSES) :], strict=True)),
         )
 
-    def _concept(self, name: str) -> Vector:
+    def telling_words(self, scan: Scan, code: str, most: int = 4) -> list[tuple[int, int]]:
+        """Ranges of the words that speak most for a code, for the evidence of a finding that no frame explains."""
+        column = len(CLASSES) + self._codes.index(code)
+        shares = [
+            (float(self._shares[word.row, column]), place)
+            for place, word in enumerate(scan.words)
+            if word.row >= 0 and len(word.word) > 2
+        ]
+        return [(place, place + 1) for share, place in sorted(shares, reverse=True)[:most] if share > 0]
+
+    def _remember(self, word: Entry) -> None:
+        """Sum a spelling's share of the scores once, into a row that the spelling keeps."""
+        features = word_features(word)
+        if self._known_words == len(self._shares):
+            self._shares = np.concatenate([self._shares, np.zeros_like(self._shares)])
+        self._shares[self._known_words] = self._weights[features].sum(axis=0)
+        word.row = self._known_words
+        word.features = len(features)
+        self._known_words += 1
+
+    def _concept(self, name: str) -> int:
         known = self._concepts.get(name)
         if known is None:
-            known = self._concepts[name] = self._weights[bucket("k" + name)]
+            known = self._concepts[name] = bucket("k" + name)
         return known

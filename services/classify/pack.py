@@ -58,7 +58,7 @@ class NormFile(_Part):
 
 
 class CodeRule(_Part):
-    """A risk code. Of several codes of one `group` the one with the better evidence stays, then the lower `priority`."""
+    """A risk code. Of the codes of one `group` the likelier stays; `priority` (lower first) decides near ties."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -263,10 +263,10 @@ class RulePack(_Part):
             for name in (*sign.concepts, *sign.void):
                 if name not in names:
                     yield f"{folder / 'tone.yaml'}: sign {sign.id}: concept {name!r} is not in lexicon.yaml"
-        spellings = {spelling for group in self.lexicon.slang.values() for spelling in group}
+        slang = {spelling for group in self.lexicon.slang.values() for spelling in group}
         for concept, phrases in self.lexicon.concepts.items():
             for phrase in phrases:
-                if phrase.lstrip("~²") in spellings and not phrase.startswith("="):
+                if phrase.lstrip("~²") in slang and not phrase.startswith("="):
                     yield (
                         f"{folder / 'lexicon.yaml'}: concept {concept}: {phrase!r} is slang for another word; "
                         f"write that word, or `={phrase}` for the spelling itself"
@@ -287,6 +287,6 @@ Model = TypeVar("Model", bound=BaseModel)
 def _read(path: Path, model: type[Model]) -> Model:
     # The C parser is ten times faster; when anything is wrong, the slow one says in which line.
     try:
-        return model.model_validate(yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader))  # noqa: S506 - a safe loader
+        return model.model_validate(yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader))
     except (OSError, yaml.YAMLError, ValidationError, UnicodeDecodeError):
         return load_yaml(path, model)

@@ -32,28 +32,30 @@ _REDUPLICATED = re.compile(r"([^\W\d]{2,})2([^\W\d]*)")
 _LEET = str.maketrans("013457", "oieast")
 _VOWELS = frozenset("aeiou")
 
-_SUFFIXES = (
-    "", "nya", "lah", "kah", "pun", "ku", "mu", "kan", "an", "i", "in", "kn", "ken", "keun", "ake", "aken", "akan", "no",
-    "en", "e", "ne", "kannya", "annya", "innya", "inya", "kanlah", "anlah", "ilah", "ono", "ana", "ane", "ang", "nyo",
-    "inlah", "annyo", "o", "yo", "nyalah", "ke", "kna", "ki",
-)  # fmt: skip
+_SUFFIXES = frozenset((
+    "nya", "lah", "kah", "pun", "ku", "mu", "kan", "an", "i", "in", "kn", "ken", "keun", "ake", "aken", "akan",
+    "no", "en", "e", "ne", "kannya", "annya", "innya", "inya", "kanlah", "anlah", "ilah", "ono", "ana", "ane",
+    "ang", "nyo", "inlah", "annyo", "o", "yo", "nyalah", "ke", "kna", "ki",
+))  # fmt: skip
 # Prefix -> first letters that the root may have after it ("" = any). Narrow on purpose: "marah" is no form of "arah".
 _PREFIXES = {
-    "": "", "di": "", "ber": "", "ter": "", "ke": "", "pe": "", "se": "", "per": "", "be": "", "ba": "", "ta": "",
-    "me": "lmnrwy", "ma": "lmnrwyt", "mem": "bfpv", "men": "cdjstz", "meng": "aeioughk", "meny": "", "menge": "",
-    "ny": "", "ng": "aeioughklrwy", "nge": "", "n": "cdjst", "m": "bp", "man": "cdjstz", "mam": "bfp",
-    "mang": "aeioughk", "many": "", "pa": "", "pem": "bfpv", "pen": "cdjt", "peng": "aeioughk", "peny": "",
-    "memper": "", "diper": "", "pember": "", "ka": "", "tak": "", "bar": "", "tar": "", "dika": "", "ku": "",
-    "pam": "bfp", "pan": "cdjt", "pang": "aeioughk", "na": "", "pany": "", "baku": "", "nga": "", "dipa": "", "taba": "",
-    "keter": "", "dike": "", "teper": "", "berke": "", "mas": "", "eka": "", "to": "",
+    "": "", "di": "", "ber": "", "ter": "", "ke": "", "pe": "", "se": "", "per": "", "be": "", "ba": "",
+    "ta": "", "me": "lmnrwy", "ma": "lmnrwyt", "mem": "bfpv", "men": "cdjstz", "meng": "aeioughk", "meny": "",
+    "menge": "", "ny": "", "ng": "aeioughklrwy", "nge": "", "n": "cdjst", "m": "bp", "man": "cdjstz",
+    "mam": "bfp", "mang": "aeioughk", "many": "", "pa": "", "pem": "bfpv", "pen": "cdjt", "peng": "aeioughk",
+    "peny": "", "memper": "", "diper": "", "pember": "", "ka": "", "tak": "", "bar": "", "tar": "", "dika": "",
+    "ku": "", "pam": "bfp", "pan": "cdjt", "pang": "aeioughk", "na": "", "pany": "", "baku": "", "nga": "",
+    "dipa": "", "taba": "", "keter": "", "dike": "", "teper": "", "berke": "", "mas": "", "eka": "", "to": "",
 }  # fmt: skip
 # After these prefixes the first consonant of the root has melted away; what may have stood there:
 _MELTED = {
-    "mem": "p", "men": "t", "meng": "k", "meny": "sc", "pem": "p", "pen": "t", "peng": "k", "peny": "s", "ny": "sc",
-    "ng": "k", "n": "t", "m": "p", "mam": "p", "man": "t", "mang": "k", "many": "s", "pam": "p", "pan": "t", "pang": "k",
-    "pany": "s",
+    "mem": "p", "men": "t", "meng": "k", "meny": "sc", "pem": "p", "pen": "t", "peng": "k", "peny": "s",
+    "ny": "sc", "ng": "k", "n": "t", "m": "p", "mam": "p", "man": "t", "mang": "k", "many": "s", "pam": "p",
+    "pan": "t", "pang": "k", "pany": "s",
 }  # fmt: skip
 _SHORTEST_ROOT = 3
+_LONGEST_SUFFIX = max(map(len, _SUFFIXES))
+_LONGEST_PREFIX = max(map(len, _PREFIXES))
 
 
 def is_sentence_mark(piece: str) -> bool:
@@ -168,15 +170,16 @@ class Vocabulary:
             return self._plain(word.replace("-", ""))
         if second in {"nya", "lah", "kan", "in", "an", "e", "ne"}:
             return self._plain(first + second)
-        if first == second or second.startswith(first[-3:]) or first.endswith(second[:3]):
-            shared = next((i for i in range(len(first)) if second.startswith(first[i:])), None)
-            joined = first + second[len(first) - shared :] if shared is not None else second
-            return self._reduplicated(joined)
+        shared = next((i for i in range(len(first) - 2) if second.startswith(first[i:])), None)
+        if shared is not None:
+            return self._reduplicated(first + second[len(first) - shared :])
+        if len(second) > 2 and first.endswith(second):
+            return self._reduplicated(first)
         return self._plain(word.replace("-", ""))
 
     def _reduplicated(self, word: str) -> tuple[str, ...]:
         keys = self._plain(word)
-        return tuple("²" + key[1:] for key in keys if key[0] == "~") + ("²" + self.canonical(word),) + keys
+        return (*("²" + key[1:] for key in keys if key[0] == "~"), "²" + self.canonical(word), *keys)
 
     def _plain(self, word: str) -> tuple[str, ...]:
         form = self.canonical(word)
@@ -206,7 +209,9 @@ class Vocabulary:
             return
         if word[-1] == word[-2]:
             yield word[:-1]
-        yield re.sub(r"(.)\1", r"\1", word)
+        single = re.sub(r"(.)\1", r"\1", word)
+        if single != word:
+            yield single
         vowels = sum(c in _VOWELS for c in word)
         if len(word) >= 4 and vowels * 3 <= len(word):
             for form in self._by_skeleton.get(skeleton(word), ()):
@@ -245,22 +250,18 @@ class Vocabulary:
             return self._roots[form]
         best = ""
         length = len(form)
-        for suffix in _SUFFIXES:
-            if suffix and not form.endswith(suffix):
+        for cut in range(min(_LONGEST_SUFFIX, length - _SHORTEST_ROOT) + 1):
+            if cut and form[length - cut :] not in _SUFFIXES:
                 continue
-            stem_length = length - len(suffix)
-            if stem_length < 3:
-                continue
-            stem = form[:stem_length]
-            for prefix, initials in _PREFIXES.items():
-                if not stem.startswith(prefix):
+            stem = form[: length - cut]
+            for size in range(min(_LONGEST_PREFIX, len(stem) - _SHORTEST_ROOT + 1) + 1):
+                initials = _PREFIXES.get(stem[:size])
+                if initials is None:
                     continue
-                core = stem[len(prefix) :]
-                if len(core) < _SHORTEST_ROOT - 1:
-                    continue
+                core = stem[size:]
                 if len(core) > len(best) and core in self._roots and (not initials or core[0] in initials):
                     best = core
-                for consonant in _MELTED.get(prefix, ""):
+                for consonant in _MELTED.get(stem[:size], ""):
                     if len(core) >= len(best) and consonant + core in self._roots:
                         best = consonant + core
         return self._roots.get(best, "")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.classify.elements import Reader
-from services.classify.engine import compile_lexicon
+from services.classify.engine import compile_lexicon, names_in
 from services.classify.model import BUCKETS, CLASSES, TextModel, text_features
 from services.classify.pack import RulePack
 
@@ -21,6 +21,8 @@ STEPS = 160
 LEARNING_RATE = 0.15
 PENALTY = 0.02
 CODE_WEIGHT = 0.5
+HARMLESS_SHARE = 0.42
+"""Weight of the harmless texts as a whole: the corpus holds more of them than the field does."""
 LEAST_TEXTS = 2
 """A feature seen in fewer texts is not learnt: it would only remember that text."""
 
@@ -52,9 +54,7 @@ def train(items: Items, pack: RulePack, version: str) -> tuple[TextModel, dict[s
     values: list[NDArray[np.float32]] = []
     for item in items:
         scan = matcher.scan(item["text"])
-        reader.resolve(scan)
-        present = sorted({hit.concept for sentence in scan.sentences for hit in sentence.hits})
-        indices, weights = text_features(scan, [names[c] for c in present])
+        indices, weights = text_features(scan, names_in(reader.resolve(scan), names))
         rows.append(np.asarray(indices, dtype=np.int64))
         values.append(np.asarray(weights, dtype=np.float32))
 
@@ -78,7 +78,10 @@ def train(items: Items, pack: RulePack, version: str) -> tuple[TextModel, dict[s
         for label in item["labels"]:
             goal_codes[number, codes.index(label)] = 1
 
-    weights_array, bias = _fit(design, goal_class, goal_codes)
+    harmless = goal_class[:, classes.index("none")]
+    share = float(harmless.mean())
+    importance = np.where(harmless == 1, HARMLESS_SHARE / share, (1 - HARMLESS_SHARE) / (1 - share))
+    weights_array, bias = _fit(design, goal_class, goal_codes, importance.astype(np.float32))
     full = np.zeros((BUCKETS, weights_array.shape[1]), dtype=np.float32)
     stored = weights_array.astype(np.float16)
     full[kept] = stored.astype(np.float32)
@@ -93,7 +96,10 @@ def train(items: Items, pack: RulePack, version: str) -> tuple[TextModel, dict[s
 
 
 def _fit(
-    design: NDArray[np.float32], goal_class: NDArray[np.float32], goal_codes: NDArray[np.float32]
+    design: NDArray[np.float32],
+    goal_class: NDArray[np.float32],
+    goal_codes: NDArray[np.float32],
+    importance: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     texts, features = design.shape
     width = goal_class.shape[1] + goal_codes.shape[1]
@@ -109,7 +115,7 @@ def _fit(
         error = np.empty_like(scores)
         error[:, :split] = chances - goal_class
         error[:, split:] = (1 / (1 + np.exp(-scores[:, split:])) - goal_codes) * CODE_WEIGHT
-        error /= texts
+        error *= importance[:, None] / texts
         slopes = (design.T @ error + PENALTY / texts * weights, error.sum(axis=0))
         for parameter, slope, (mean, square) in zip((weights, bias), slopes, moments, strict=True):
             mean += 0.1 * (slope - mean)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from services.ingest.submission import Submission
 from shared.bus.receipts import receipt_key, receipt_value
@@ -88,7 +88,7 @@ class Acceptor:
             together = [submission for submissions, _ in taken for submission in submissions]
             try:
                 answers = iter(await self._write(together))
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for an answer for ever
                 log.warning("submissions_not_kept", count=len(together), error=str(error))
                 for _, kept in taken:
                     if not kept.done():

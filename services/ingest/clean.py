@@ -50,8 +50,8 @@ _CHAT_HEADER = re.compile(
     re.IGNORECASE,
 )
 _QUOTE = re.compile(r"(?:>\s?)+")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
-_THOUSANDS = re.compile(r"(?<=\d)[.,'](?=\d{3}(?!\d))|(?<=\d) (?=000(?!\d))")
+_SENTENCE = re.compile(r" (?<=[.!?] )")  # of a cleaned line: its only blanks are single spaces
+_THOUSANDS = re.compile(r"(\d)(?:[.,'](?=\d{3}(?!\d))| (?=000(?!\d)))")
 _WORD = re.compile(r"\d+|[^\W\d_]+")
 
 
@@ -132,7 +132,7 @@ def fingerprint_text(text: str) -> str:
         line = _QUOTE.sub("", line, count=1) if line.startswith(">") else line
         line = _strip_start(_FORWARD_LABEL, _strip_start(_CHAT_HEADER, line))
         kept += [sentence for sentence in _SENTENCE.split(line) if not _FORWARDING.fullmatch(sentence)]
-    return " ".join(_WORD.findall(_THOUSANDS.sub("", " ".join(kept)).casefold()))
+    return " ".join(_WORD.findall(_THOUSANDS.sub(r"\1", " ".join(kept)).casefold()))
 
 
 def _strip_start(pattern: re.Pattern[str], line: str) -> str:

@@ -14,7 +14,7 @@ from shared.bus.message import Message
 from shared.bus.outbox import Outbox
 from shared.bus.streams import REPORTS
 from shared.calendar import Calendar
-from shared.contracts import ReceiptStage, Region, Report
+from shared.contracts import Attachment, ReceiptStage, Region, Report
 from shared.regions import RegionResolver
 
 TITLE_LIMIT_CHARACTERS = 500
@@ -73,7 +73,7 @@ class Normaliser:
             regime=regime,
             stage=stage,
             url=mask(draft.url),
-            attachments=draft.attachments,
+            attachments=tuple(Attachment(url=mask(one.url), type=mask(one.type)) for one in draft.attachments),
             sender=self._sender(draft),
             content_hash=submission.content_hash,
         )

@@ -39,7 +39,9 @@ class StandardWebhooksAuth(BaseModel):
                 raise ConfigError(f"{self.secret_env}: the key has {len(key)} bytes; at least 24 are needed")
             keys.append(key)
         if not keys:
-            raise ConfigError(f"{self.secret_env}: the variable with the source's secret is not set (`salingjaga up` makes one)")
+            raise ConfigError(
+                f"{self.secret_env}: the variable with the source's secret is not set (`salingjaga up` makes one)"
+            )
         return tuple(keys)
 
 

@@ -16,12 +16,13 @@ from services.ingest.adapters import ADAPTERS, Adapter, NotUnderstoodError, Prob
 from services.ingest.limits import RateLimit, StrangerLimit
 from services.ingest.openapi import OPENAPI
 from services.ingest.problem import Refusal, describe
-from services.ingest.signature import SignatureError, verify
+from services.ingest.signature import SignatureError, read_claim, verify
 from services.ingest.sources import Source, Sources
 from services.ingest.submission import Submission
 from shared.bus.errors import DependencyAwayError
 from shared.bus.receipts import parse_receipt, read_receipt_value, receipt_key
 from shared.bus.streams import FLOWING
+from shared.config.errors import ConfigError
 from shared.config.yaml_file import WatchedFile
 from shared.contracts import ReceiptStage
 from shared.http import Receive, Scope, Send, respond
@@ -37,6 +38,8 @@ BODY_SECONDS = 30
 WATCH_SECONDS = 0.5
 CONFIG_SECONDS = 2.0
 OVERLOAD_RETRY_SECONDS = 5
+MEMORY_SHARE = 0.7
+"""Share of Redis' memory above which nothing more is taken in."""
 NDJSON = "application/x-ndjson"
 PREFIX = "/v1/reports/"
 RECEIPTS = "/v1/receipts/"
@@ -79,6 +82,7 @@ class Webhook:
         self._is_archived = is_archived
         self._acceptor = Acceptor(redis, receipt_seconds=settings.receipt_days * 86_400)
         self._keys: dict[str, tuple[bytes, ...]] = {}
+        self._active: dict[str, Source] = {}
         self._rates: dict[str, RateLimit] = {}
         self._strangers = StrangerLimit()
         self._overload = ""
@@ -91,7 +95,7 @@ class Webhook:
             await self._watch_backlog()
             if time.monotonic() >= config_due:
                 if self._sources.refresh():
-                    self._take_over_sources()
+                    self._try_new_sources()
                 config_due = time.monotonic() + CONFIG_SECONDS
             await asyncio.sleep(WATCH_SECONDS)
 
@@ -122,15 +126,18 @@ class Webhook:
     # Taking reports
 
     async def _take(self, name: str, batch: bool, scope: Scope, receive: Receive, send: Send) -> None:
-        source = self._sources.content.sources[name]
+        source = self._active[name]
         adapter = ADAPTERS[source.adapter]
         headers = dict(scope["headers"])
         limit = self._settings.body_limit_bytes * (BATCH_FACTOR if batch else 1)
         address = scope["client"][0] if scope.get("client") else ""
-        if barred := self._strangers.barred_for(address, time.monotonic()):
-            raise Refusal(429, "Too many failed signatures from this address", retry_after_seconds=barred)
-        body = await _read_body(headers, receive, limit)
-        self._check_signature(name, source, headers, body, address)
+        try:
+            # What the headers alone give away is refused before a byte of the body is read.
+            claim = read_claim(headers, now=time.time(), tolerance_seconds=source.auth.tolerance_seconds)
+            body = await _read_body(headers, receive, limit)
+            verify(claim, body, self._keys[name])
+        except SignatureError as error:
+            raise self._not_proven(address, str(error)) from None
         _check_media_type(headers, adapter, batch)
         if self._overload:
             raise Refusal(503, "Overloaded", self._overload, retry_after_seconds=OVERLOAD_RETRY_SECONDS)
@@ -211,14 +218,13 @@ class Webhook:
 
     # Checks
 
-    def _check_signature(
-        self, name: str, source: Source, headers: dict[bytes, bytes], body: bytes, address: str
-    ) -> None:
-        try:
-            verify(headers, body, self._keys[name], now=time.time(), tolerance_seconds=source.auth.tolerance_seconds)
-        except SignatureError as error:
-            self._strangers.failed(address, time.monotonic())
-            raise Refusal(401, "Signature refused", str(error)) from None
+    def _not_proven(self, address: str, words: str) -> Refusal:
+        """The refusal of a failed proof; one that succeeds is never barred, whoever else is behind its address."""
+        now = time.monotonic()
+        if barred := self._strangers.barred_for(address, now):
+            return Refusal(429, "Too many failed signatures from this address", retry_after_seconds=barred)
+        self._strangers.failed(address, now)
+        return Refusal(401, "Signature refused", words)
 
     def _check_rate(self, name: str, count: int) -> None:
         if (rate := self._rates.get(name)) and (wait := rate.take(count, time.monotonic())):
@@ -229,18 +235,29 @@ class Webhook:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for stream in FLOWING:
                     pipe.xlen(stream.name)
-                lengths = await pipe.execute()
+                pipe.info("memory")
+                *lengths, memory = await pipe.execute()
         except (RedisError, OSError):
             self._overload = "The store of submissions does not answer."
             return
         if max(lengths) > self._settings.backlog_high_water:
             self._overload = "Too many reports wait to be processed."
+        elif memory["maxmemory"] and memory["used_memory"] > MEMORY_SHARE * memory["maxmemory"]:
+            # What is under way needs room to flow on: a Redis that is full to the brim can acknowledge nothing.
+            self._overload = "The store of submissions is nearly full."
         else:
             self._overload = ""
+
+    def _try_new_sources(self) -> None:
+        try:
+            self._take_over_sources()
+        except ConfigError as error:
+            log.error("configuration_broken", problem=str(error), kept="the sources that were valid before")
 
     def _take_over_sources(self) -> None:
         sources = self._sources.content.sources
         self._keys = {name: source.auth.keys() for name, source in sources.items()}
+        self._active = sources
         self._rates = {
             name: RateLimit(source.rate_per_minute) for name, source in sources.items() if source.rate_per_minute
         }
@@ -281,15 +298,10 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) 
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared[:20]) > limit:
         raise too_large
-    message = await receive()
-    if not message.get("more_body"):  # nearly every request arrives in one piece
-        body: bytes = message.get("body", b"")
-        if len(body) > limit:
-            raise too_large
-        return body
     pieces, size = [], 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
+            message = await receive()
             while True:
                 pieces.append(message.get("body", b""))
                 size += len(pieces[-1])
@@ -298,7 +310,7 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) 
                 if message["type"] == "http.disconnect":
                     raise Refusal(400, "The body ended early")
                 if not message.get("more_body"):
-                    return b"".join(pieces)
+                    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
                 message = await receive()
     except TimeoutError:
         raise Refusal(408, "The body came too slowly", f"Send it within {BODY_SECONDS} seconds.") from None

@@ -37,6 +37,7 @@ Handle = Callable[[Sequence[Message], Outbox], Awaitable[None]]
 
 READ_BLOCK_MS = 1_000
 IDLE_CONSUMER_SECONDS = 3_600
+CHORES_SECONDS = 2.0
 
 
 def consumer_name() -> str:
@@ -109,6 +110,7 @@ class StreamConsumer:
         """Claim what dead consumers left, trim what all have read, count what waits; until cancelled."""
         while True:
             try:
+                await self._stay_their_consumer()
                 await self._claim_abandoned()
                 await self._forget_dead_consumers()
                 await trim(self._redis, self.stream)
@@ -118,7 +120,7 @@ class StreamConsumer:
             except ResponseError as error:
                 if "NOGROUP" not in str(error) and "no such key" not in str(error):
                     log.warning("chores_failed", stream=self.stream.name, error=str(error))
-            await asyncio.sleep(self._claim_idle_seconds / 3)
+            await asyncio.sleep(min(CHORES_SECONDS, self._claim_idle_seconds / 3))
 
     # Reading
 
@@ -146,9 +148,11 @@ class StreamConsumer:
     async def _process(self, batch: list[Message]) -> None:
         async with self._one_batch_at_a_time:
             started = time.perf_counter()
-            outbox = await self._handled(batch)
-            await self._settle(batch, outbox)
-            self._held.difference_update(message.id for message in batch)
+            try:
+                outbox = await self._handled(batch)
+                await self._settle(batch, outbox)
+            finally:
+                self._held.difference_update(message.id for message in batch)
             metrics.batch_seconds.labels(self.stream.name, self.group).observe(time.perf_counter() - started)
             metrics.messages.labels(self.stream.name, self.group).inc(len(batch))
 
@@ -156,6 +160,10 @@ class StreamConsumer:
         outbox = Outbox()
         try:
             await self._until_dependencies_answer(batch, outbox)
+        except ServiceBrokenError as error:
+            log.critical("service_broken", stream=self.stream.name, group=self.group, error=str(error))
+            self._stop(str(error))
+            raise
         except UnprocessableError as error:
             if len(batch) == 1:
                 return self._put_aside(batch[0], str(error))
@@ -183,14 +191,6 @@ class StreamConsumer:
             outbox.clear()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-            await self._stay_its_consumer(batch)
-
-    async def _stay_its_consumer(self, batch: list[Message]) -> None:
-        # A batch that waits long is not abandoned: start its idle time anew, so that no other consumer takes it over.
-        ids: list[Any] = [message.id for message in batch]
-        await until_redis_answers(
-            lambda: self._redis.xclaim(self.stream.name, self.group, self._name, 0, ids, justid=True)
-        )
 
     def _put_aside(self, message: Message, error: str, attempts: int = 1) -> Outbox:
         self._failures_in_a_row += 1
@@ -215,6 +215,13 @@ class StreamConsumer:
         await until_redis_answers(write)
 
     # What dead consumers left
+
+    async def _stay_their_consumer(self) -> None:
+        # A batch that takes long is not abandoned: its idle time starts anew, so that nobody takes it over, and without
+        # counting as another delivery.
+        if held := list(self._held):
+            ids: list[Any] = held
+            await self._redis.xclaim(self.stream.name, self.group, self._name, 0, ids, justid=True)
 
     async def _claim_abandoned(self) -> None:
         idle_ms = int(self._claim_idle_seconds * 1000)

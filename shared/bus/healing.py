@@ -6,7 +6,14 @@ from typing import Any
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, ResponseError, TimeoutError
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+)
 
 from shared.bus.streams import ensure_all_groups
 
@@ -19,6 +26,13 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 3.0
 
 _PASSING_REFUSALS = ("NOGROUP", "OOM", "MISCONF", "MASTERDOWN", "NOREPLICAS")
+"""Anywhere in the words: the client puts its own in front when the refusal comes out of a pipeline."""
+
+
+def passes(error: ResponseError) -> bool:
+    """Whether a refusal of Redis will pass: no memory, no disk, no master or no group at the moment."""
+    words = f"{error} {error.__context__ or ''}"
+    return isinstance(error, OutOfMemoryError) or any(refusal in words for refusal in _PASSING_REFUSALS)
 
 
 async def until_redis_answers(act: Callable[[], Awaitable[Any]]) -> None:
@@ -32,7 +46,7 @@ async def until_redis_answers(act: Callable[[], Awaitable[Any]]) -> None:
         except ResponseError as error:
             # MULTI may have been carried out in part when only the group was missing; ids are deterministic, so writing
             # twice changes no count, while giving up would lose the batch.
-            if not str(error).startswith(_PASSING_REFUSALS) and "NOGROUP" not in str(error):
+            if not passes(error):
                 raise
             log.warning("redis_refuses", error=str(error), retry_in_seconds=round(pause, 1))
         else:

@@ -4,9 +4,6 @@ from redis.asyncio import Redis
 
 from shared.bus.streams import Stream
 
-KEEP_ENTRIES = 1_000
-"""Entries left behind the slowest group, for an operator who wants to look."""
-
 
 async def trim(redis: Redis, stream: Stream) -> int:
     """Remove what all groups have acknowledged.
@@ -16,8 +13,6 @@ async def trim(redis: Redis, stream: Stream) -> int:
     """
     groups = {group["name"].decode(): group for group in await redis.xinfo_groups(stream.name)}
     if not stream.groups or any(name not in groups for name in stream.groups):
-        return 0
-    if await redis.xlen(stream.name) <= KEEP_ENTRIES:
         return 0
     edges = []
     for name in stream.groups:

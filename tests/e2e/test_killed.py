@@ -82,5 +82,6 @@ def test_a_port_in_use_and_a_folder_in_use_are_said_in_one_sentence(system: Embe
     nowhere = up(Path("/proc/nowhere"), system.port + 1)
     assert nowhere.returncode == 1
     assert "cannot be used" in nowhere.stderr
+    assert system.count("SELECT count() FROM reports") >= 0, "the first system is still found and answers"
     for ran in (port_taken, folder_taken, nowhere):
         assert "Traceback" not in ran.stderr

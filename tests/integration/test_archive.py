@@ -169,6 +169,7 @@ def event(alert_id: uuid.UUID, state: AlertState, minute: int, *, event: str = "
         risk_class=RiskClass.MONEY_POLITICS,
         severity=Severity.HIGH,
         opened_at=NOW,
+        sequence=minute,
         reports=3,
         incidents=2,
         senders=2,

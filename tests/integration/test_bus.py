@@ -14,7 +14,7 @@ from shared.bus.errors import DependencyAwayError, UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
 from shared.bus.streams import ASSESSMENTS, QUARANTINE, REPORTS, SUBMISSIONS, ensure_all_groups
-from shared.bus.trim import KEEP_ENTRIES, trim
+from shared.bus.trim import trim
 from shared.service import Service
 from shared.settings import Settings
 from tests.backends import start_redis
@@ -145,6 +145,51 @@ async def test_while_a_dependency_is_away_the_batch_is_kept_and_tried_again(clie
     assert await client.xlen(QUARANTINE.name) == 0
 
 
+async def test_a_batch_that_takes_long_is_neither_taken_over_nor_counted_as_delivered_again(
+    client: Redis, redis_url: str
+) -> None:
+    handled = 0
+
+    async def slowly(batch: Sequence[Message], outbox: Outbox) -> None:
+        nonlocal handled
+        handled += len(batch)
+        for _ in range(12):  # four times the idle time after which an abandoned batch is taken over
+            await client.ping()
+            await asyncio.sleep(0.1)
+        await hand_on(batch, outbox)
+
+    await submit(client, *numbers(5))
+    async with running(copying(redis_url, slowly)), running(copying(redis_url, slowly)):
+
+        async def being_handled() -> bool:
+            return handled > 0
+
+        await eventually(being_handled)
+        [pending] = await client.xpending_range(SUBMISSIONS.name, "normaliser", "-", "+", 1)
+        assert pending["times_delivered"] == 1
+        await eventually(lambda: has(client, numbers(5)))
+    assert handled == 5
+
+
+async def test_a_redis_without_memory_is_waited_for_and_costs_nothing(client: Redis, redis_url: str) -> None:
+    full = asyncio.Event()
+
+    async def fill_first(batch: Sequence[Message], outbox: Outbox) -> None:
+        if not full.is_set():
+            await client.config_set("maxmemory", "1mb")
+            full.set()
+        await hand_on(batch, outbox)
+
+    await submit(client, *numbers(30))
+    async with running(copying(redis_url, fill_first)):
+        await full.wait()
+        assert await client.xlen(REPORTS.name) == 0
+        await client.config_set("maxmemory", "0")
+        await eventually(lambda: has(client, numbers(30)))
+    assert await client.xlen(QUARANTINE.name) == 0
+    assert (await client.xpending(SUBMISSIONS.name, "normaliser"))["pending"] == 0
+
+
 async def test_when_everything_fails_the_service_stops_and_keeps_the_rest_pending(
     client: Redis, redis_url: str
 ) -> None:
@@ -200,7 +245,7 @@ async def test_a_stream_is_trimmed_only_behind_its_slowest_group(client: Redis) 
 
 
 async def test_a_group_that_is_missing_holds_the_trimming_back(client: Redis) -> None:
-    for body in numbers(KEEP_ENTRIES * 2):
+    for body in numbers(2_000):
         await client.xadd(ASSESSMENTS.name, {b"body": body})
     await client.xgroup_create(ASSESSMENTS.name, "alerts", id="$")
     assert await trim(client, ASSESSMENTS) == 0

@@ -152,6 +152,8 @@ async def test_good_lines_of_a_batch_are_kept_and_bad_ones_are_named(door: Door,
         (b'{"text":["a"]}', 422),
         (b'{"text":" \\u200b \\n "}', 422),
         (b'{"text":"a","occurred_at":"kemarin"}', 422),
+        (b'{"text":"a","occurred_at":"0001-01-01T00:00:00Z"}', 422),
+        (b'{"text":"a","occurred_at":"9999-12-31T23:59:59Z"}', 422),
         (b'{"text":"a","reporter":"Budi"}', 422),
         (b'{"text":"a","attachments":[{"type":"image"}]}', 422),
         (b'{"text":"a","region":"Negeri Antah"}', 422),
@@ -185,7 +187,7 @@ async def test_who_does_not_prove_who_it_is_gets_401_and_a_flood_of_that_429(doo
     document = is_problem(answers[-1], 429)
     assert int(answers[-1].headers["retry-after"]) > 0
     assert document["title"]
-    assert (await door.post({"text": "b"})).status_code == 202, "others are not barred with it"
+    assert (await stranger.post({"text": "b"})).status_code == 202, "who proves it is not barred with its neighbours"
     assert await kept(redis_url) == 1
 
 
@@ -274,6 +276,22 @@ async def test_a_backlog_above_the_mark_answers_503_and_recovers(
         await eventually(lambda: accepts(door))
 
 
+async def test_a_new_source_without_its_secret_leaves_the_others_as_they_were(
+    door: Door, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = SOURCES + "  posko: {adapter: json, auth: {scheme: standard-webhooks, secret_env: SALINGJAGA_SECRET_LAIN}}\n"
+    (tmp_path / "sources.yaml").write_text(more)
+    await eventually(lambda: logged(capsys, "SALINGJAGA_SECRET_LAIN"))
+    is_problem(await door.post({"text": "a"}, path="/v1/reports/posko"), 404)
+    assert (await door.post({"text": "a"})).status_code == 202
+    assert door.service.broken == ""
+
+
+async def logged(capsys: pytest.CaptureFixture[str], words: str) -> bool:
+    captured = capsys.readouterr()
+    return words in captured.out + captured.err
+
+
 async def test_the_documents_describe_what_is_there(door: Door) -> None:
     openapi = (await door.client.get("/openapi.json")).json()
     assert set(openapi["paths"]) == {"/v1/reports/{source}", "/v1/reports/{source}/batch", "/v1/receipts/{receipt}"}
@@ -283,7 +301,7 @@ async def test_the_documents_describe_what_is_there(door: Door) -> None:
     assert 'salingjaga_submissions_accepted_total{source="lapangan"}' in metrics
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
 async def test_no_body_whatever_breaks_the_webhook(door: Door, body: bytes) -> None:
     for path, media_type in (

@@ -46,7 +46,7 @@ def test_a_report_is_cleaned_masked_placed_and_dated(normaliser: Normaliser) -> 
                 "title": "Laporan\nwarga",
                 "occurred_at": "2024-11-24T21:00:00+08:00",
                 "reporter": {"name": "Budi Contoh", "phone": "081234567890"},
-                "attachments": [{"url": "https://x.example/foto.jpg", "type": "image/jpeg"}],
+                "attachments": [{"url": "https://wa.me/6281234567890/foto.jpg", "type": "image/jpeg"}],
             }
         )
     )
@@ -57,7 +57,7 @@ def test_a_report_is_cleaned_masked_placed_and_dated(normaliser: Normaliser) -> 
     assert report.region.district.name == "Kecamatan Paringin"
     assert (report.regime, report.stage) == (Regime.PILKADA, Stage.MASA_TENANG)
     assert report.occurred_at == datetime(2024, 11, 24, 13, tzinfo=UTC)
-    assert report.attachments[0].url == "https://x.example/foto.jpg"
+    assert report.attachments[0].url == "https://wa.me/[telepon]/foto.jpg"
 
 
 def test_a_report_without_a_time_of_its_own_is_dated_by_its_receipt(normaliser: Normaliser) -> None:

@@ -22,6 +22,7 @@ INSERT_BATCH = 1_000
 FLUSH_SECONDS = 0.3
 
 source, target, file = sys.argv[1:]
+logging.disable(logging.INFO)
 broker = RedisBroker(os.environ["BENCH_REDIS_URL"], log_level=logging.DEBUG)
 app = FastStream(broker)
 prepared = cycle(Path(file).read_bytes().splitlines())

@@ -1,5 +1,6 @@
 -- Reports with their assessments. A report that arrives twice (a retry, a replay, a crash between writing and
--- acknowledging) has the same report_id: the engine keeps the newest, and readers see one (view `reports`, FINAL).
+-- acknowledging) has the same report_id: the engine keeps one, and readers see one (view `reports`, FINAL). That one is
+-- what was received last and, of that, classified last (`version`): a stale copy never replaces its correction.
 CREATE TABLE IF NOT EXISTS report_rows
 (
     report_id UUID,
@@ -50,9 +51,10 @@ CREATE TABLE IF NOT EXISTS report_rows
     model_version LowCardinality(String),
     classified_at DateTime64(3, 'UTC'),
     archived_at DateTime64(3, 'UTC') DEFAULT now64(3),
+    version UInt64,
     INDEX receipt_index receipt TYPE bloom_filter(0.001) GRANULARITY 4
 )
-ENGINE = ReplacingMergeTree(classified_at)
+ENGINE = ReplacingMergeTree(version)
 ORDER BY report_id
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
 

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS alert_event_rows
     actor String,
     reason String,
     report_ids Array(UUID),
+    sequence UInt32,
     archived_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = ReplacingMergeTree
@@ -77,5 +78,5 @@ SELECT
     argMax(senders, position) AS senders,
     argMax(actor, position) AS actor,
     argMax(reason, position) AS reason
-FROM (SELECT *, (at, event_id) AS position FROM alert_event_rows FINAL)
+FROM (SELECT *, sequence AS position FROM alert_event_rows FINAL)
 GROUP BY alert_id;

@@ -31,10 +31,10 @@ CREATE OR REPLACE VIEW prevention_coverage AS
 SELECT
     region_code,
     any(region_name) AS region_name,
-    sum(incidents) AS incidents,
-    sum(prevention_activities) AS prevention_activities,
+    uniqExactIf(incident_id, kind = 'violation_report') AS incidents,
+    countIf(kind = 'prevention') AS prevention_activities,
     round(incidents / (prevention_activities + 1), 2) AS incidents_per_activity
-FROM region_risk
+FROM report_rows FINAL
 WHERE region_code != ''
 GROUP BY region_code
 ORDER BY incidents_per_activity DESC, incidents DESC;

@@ -11,6 +11,7 @@ from services.ingest.clean import clean_text
 from shared.contracts import Attachment
 
 WIB = timezone(timedelta(hours=7))
+EARLIEST_YEAR = 2000
 _PLAIN_LETTER = re.compile("[A-Za-z0-9]")
 
 Short = Annotated[str, StringConstraints(max_length=500)]
@@ -56,6 +57,13 @@ class JsonReport(_Body):
     url: Link | None = None
     attachments: Annotated[list[AttachmentReference], Field(max_length=50)] | None = None
     meta: dict[str, Any] | None = None
+
+    @field_validator("occurred_at")
+    @classmethod
+    def _plausible(cls, moment: datetime | None) -> datetime | None:
+        if moment is not None and not EARLIEST_YEAR <= moment.year <= datetime.now(WIB).year + 1:
+            raise ValueError(f"the year must lie between {EARLIEST_YEAR} and next year")
+        return moment
 
     @field_validator("text")
     @classmethod
