@@ -6,6 +6,7 @@ ready (`/readyz`), and starts reading as soon as Redis answers.
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -137,6 +138,10 @@ class Service:
             proxy_headers=False,
             limit_concurrency=CONNECTIONS,
         )
+        # What was loaded (regions, rules) lives as long as the process; walking it again at every full collection costs
+        # pauses and finds nothing.
+        gc.collect()
+        gc.freeze()
         self._server = uvicorn.Server(config)
         self._server.run()
         if self.broken:

@@ -33,7 +33,7 @@ _MOST_DOUBT = -0.6
 _PLAIN_DENIAL = -0.8
 _DENIAL_COST = 0.5
 """Where signs of tone push every filled frame below the first, the model must be surer by the second."""
-_LEAST_SHOWN = 0.01
+_LEAST_SHOWN = 0.5
 _UNSUPPORTED = -0.1
 _CLASS_WEIGHT = 0.6
 _CODE_WEIGHT = 0.4

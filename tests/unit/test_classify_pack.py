@@ -9,7 +9,43 @@ from services.classify.pack import DEFAULT_PACK, RulePack
 from shared.config.errors import ConfigError
 from shared.contracts import Regime
 
-ALL_CODES = ["asn_campaign_participation", "asn_support_statement", "asn_social_media", "asn_prop_display", "asn_pre_nomination", "asn_mobilisation", "non_asn_staff_partisan", "village_head_partisan", "official_partisan_decision", "tni_partisan", "polri_partisan", "bumn_bumd_partisan", "candidate_involves_prohibited", "mp_cash", "mp_goods", "mp_voucher_digital", "mp_promise", "mp_transport_meal", "mp_data_collection", "mp_dawn_attack", "mp_receiver", "mp_organizer_bribe", "mp_unspecified", "misuse_state_facility", "misuse_social_aid", "petahana_reshuffle", "intimidation", "hoax_black_campaign", "campaign_prop_violation", "prop_vandalism", "prohibited_place", "out_of_schedule_campaign", "campaign_children", "organizer_misconduct", "vote_manipulation"]
+ALL_CODES = [
+    "asn_campaign_participation",
+    "asn_support_statement",
+    "asn_social_media",
+    "asn_prop_display",
+    "asn_pre_nomination",
+    "asn_mobilisation",
+    "non_asn_staff_partisan",
+    "village_head_partisan",
+    "official_partisan_decision",
+    "tni_partisan",
+    "polri_partisan",
+    "bumn_bumd_partisan",
+    "candidate_involves_prohibited",
+    "mp_cash",
+    "mp_goods",
+    "mp_voucher_digital",
+    "mp_promise",
+    "mp_transport_meal",
+    "mp_data_collection",
+    "mp_dawn_attack",
+    "mp_receiver",
+    "mp_organizer_bribe",
+    "mp_unspecified",
+    "misuse_state_facility",
+    "misuse_social_aid",
+    "petahana_reshuffle",
+    "intimidation",
+    "hoax_black_campaign",
+    "campaign_prop_violation",
+    "prop_vandalism",
+    "prohibited_place",
+    "out_of_schedule_campaign",
+    "campaign_children",
+    "organizer_misconduct",
+    "vote_manipulation",
+]
 
 
 @pytest.fixture

@@ -1,0 +1,144 @@
+"""The classifier's figures: how they are computed, and the floor under them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import services.classify
+from services.classify.engine import Classifier, names_in
+from services.classify.evaluate import evaluate
+from services.classify.model import DEFAULT_MODEL, TextModel, text_features
+from services.classify.pack import RulePack
+from services.classify.train import read_corpus, train
+from shared.config.errors import ConfigError
+
+CORPUS = Path(services.classify.__file__).parent / "corpus"
+SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
+
+
+def item(number: int, primary: str, *labels: str, region: str | None = None) -> dict[str, Any]:
+    true = primary != "none"
+    return {
+        "id": f"T-{number}", "text": f"teks {number}", "labels": list(labels), "primary": primary,
+        "is_violation_report": true, "region_expected": region,
+    }  # fmt: skip
+
+
+def said(primary: str, *labels: str, region: str | None = None, risk: float = 0.0) -> dict[str, Any]:
+    return {
+        "primary": primary, "labels": list(labels), "is_violation_report": primary != "none", "reason": "sebab",
+        "region": {"name": region} if region else None, "neutrality_risk": risk,
+    }  # fmt: skip
+
+
+def test_figures_follow_from_the_labels() -> None:
+    result = evaluate(
+        [
+            item(1, "neutrality", "asn_social_media", region="Kota Batu"),
+            item(2, "neutrality", "tni_partisan"),
+            item(3, "money_politics", "mp_cash"),
+            item(4, "none"),
+        ],
+        [
+            said("neutrality", "asn_social_media", region="Kota Batu", risk=0.9),
+            said("none", risk=0.3),
+            said("money_politics", "mp_cash", "mp_goods", region="Kota Batu", risk=0.8),
+            said("neutrality", "tni_partisan", risk=0.7),
+        ],
+    )
+    neutrality = result.classes["neutrality"]
+    assert (neutrality.precision, neutrality.recall, neutrality.f1, neutrality.support) == (0.5, 0.5, 0.5, 2)
+    assert (result.codes_micro.precision, result.codes_micro.recall) == (0.5, 0.6667)
+    assert result.violation_accuracy == 0.5
+    assert (result.region_accuracy, result.region_texts) == (0.75, 4)
+    assert [m.id for m in result.false_alarms] == ["T-4"]
+    assert [m.id for m in result.misses] == ["T-2"]
+    assert result.confusion["neutrality"] == {"neutrality": 1, "money_politics": 0, "other_risk": 0, "none": 1}
+    assert [(band.texts, band.share_true) for band in result.reliability] == [(1, 1.0), (1, 0.0), (2, 1.0)]
+
+
+def test_figures_can_be_printed_and_stored() -> None:
+    result = evaluate([item(1, "none")], [said("money_politics", "mp_cash", risk=1.0)])
+    console = Console(record=True, width=160)
+    for table in result.tables():
+        console.print(table)
+    printed = console.export_text()
+    assert "1 of 1 harmless texts" in printed
+    assert "teks 1" in printed
+    assert json.loads(result.to_json())["false_alarms"][0]["id"] == "T-1"
+
+
+def test_a_text_without_a_region_label_is_not_measured_for_its_region() -> None:
+    unlabelled = {key: value for key, value in item(1, "none").items() if key != "region_expected"}
+    assert evaluate([unlabelled], [said("none", region="Kota Batu")]).region_accuracy is None
+
+
+def test_texts_and_predictions_must_be_as_many() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        evaluate([item(1, "none")], [])
+
+
+def measure(path: Path) -> Any:
+    classifier = Classifier.load()
+    labelled = read_corpus([path])
+    return evaluate(labelled, [classifier.judge(i["text"]).model_dump(mode="json", by_alias=True) for i in labelled])
+
+
+def test_the_labelled_samples_are_judged_well() -> None:
+    path = SAMPLES / "labelled_examples.jsonl"
+    if not path.exists():
+        pytest.skip("the samples are not beside this repository")
+    result = measure(path)
+    for risk_class in ("neutrality", "money_politics"):
+        assert result.classes[risk_class].precision >= 0.85
+        assert result.classes[risk_class].recall >= 0.85
+    assert result.harmless == 21
+    assert len(result.false_alarms) <= 3
+
+
+def test_the_sample_articles_are_prevention() -> None:
+    articles = sorted((SAMPLES / "articles").glob("*.txt"))
+    if not articles:
+        pytest.skip("the samples are not beside this repository")
+    classifier = Classifier.load()
+    for article in articles:
+        judgement = classifier.judge(article.read_text(encoding="utf-8"))
+        assert (judgement.kind, judgement.labels) == ("prevention", ()), article.name
+
+
+@pytest.mark.parametrize("name", ["heldout_citizen.jsonl", "heldout_press.jsonl"])
+def test_texts_that_nobody_trained_on_keep_a_floor(name: str) -> None:
+    result = measure(CORPUS / name)
+    assert result.violation_accuracy >= 0.84
+    assert min(result.classes[c].f1 for c in ("neutrality", "money_politics", "other_risk")) >= 0.74
+    assert len(result.false_alarms) <= 0.2 * result.harmless
+
+
+def test_the_same_texts_train_the_same_model_and_serving_agrees_with_training() -> None:
+    pack = RulePack.load()
+    labelled = read_corpus([CORPUS / "dev.jsonl"])[::25]
+    model, arrays = train(labelled, pack, "uji")
+    _, again = train(labelled, pack, "uji")
+    assert all(np.array_equal(arrays[key], again[key]) for key in arrays)
+    classifier = Classifier(pack, model)
+    scan = classifier._matcher.scan(labelled[3]["text"])
+    concepts = names_in(classifier._reader.resolve(scan), pack.concept_names())
+    indices, values = text_features(scan, concepts)
+    weights = dict(zip(arrays["rows"].tolist(), arrays["weights"].astype(np.float32), strict=True))
+    expected = arrays["bias"] + sum(v * weights[i] for i, v in zip(indices, values, strict=True) if i in weights)
+    opinion = model.opinion(scan, concepts)
+    assert list(opinion.classes.values()) == pytest.approx(expected[:3].tolist(), abs=1e-3)
+    assert list(opinion.codes.values()) == pytest.approx(expected[4:].tolist(), abs=1e-3)
+
+
+def test_the_shipped_model_knows_every_code_and_a_broken_file_is_refused(tmp_path: Path) -> None:
+    with np.load(DEFAULT_MODEL, allow_pickle=False) as arrays:
+        assert [str(code) for code in arrays["codes"]] == [rule.code for rule in RulePack.load().codes.codes]
+    broken = tmp_path / "model.npz"
+    broken.write_bytes(b"no model")
+    with pytest.raises(ConfigError, match=r"model\.npz"):
+        TextModel.load(broken)

@@ -1,0 +1,133 @@
+"""What must hold for any text."""
+
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import services.classify
+from services.classify.engine import LONGEST_TEXT, Classifier
+from shared.contracts import Judgement, Kind, RiskClass
+
+CORPUS = Path(services.classify.__file__).parent / "corpus" / "dev.jsonl"
+CLASSIFIER = Classifier.load()
+WORDS = st.sampled_from(
+    [
+        "camat",
+        "kades",
+        "tim",
+        "paslon",
+        "02",
+        "nomor",
+        "2",
+        "bagi-bagi",
+        "amplop",
+        "uang",
+        "50rb",
+        "pilih",
+        "coblos",
+        "kampanye",
+        "tidak",
+        "ada",
+        "apakah",
+        "boleh",
+        "Bawaslu",
+        "imbau",
+        "netral",
+        "kalau",
+        "menang",
+        "TPS",
+        "C1",
+        "spanduk",
+        ",",
+        ".",
+        "!",
+        "?",
+        "😂",
+        "Rp50.000",
+        "bagi2",
+        "[telepon]",
+        "@akun",
+        "https://x.id/a",
+        "--",
+        "²",
+        "~",
+        "<",
+        ">",
+    ]
+)
+
+
+def items(count: int) -> list[dict[str, object]]:
+    lines = CORPUS.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in random.Random(7).sample(lines, count)]
+
+
+def total_risk(judgement: Judgement) -> float:
+    return judgement.neutrality_risk + judgement.money_politics_risk + judgement.other_risk
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=400), st.lists(WORDS, max_size=60).map(" ".join)))
+def test_no_text_raises_and_every_span_is_exact(text: str) -> None:
+    judgement = CLASSIFIER.judge(text)
+    assert judgement.is_violation_report == (judgement.kind == Kind.VIOLATION_REPORT)
+    assert judgement.is_violation_report == (judgement.primary != RiskClass.NONE) == bool(judgement.findings)
+    assert all(0 <= risk <= 1 for risk in (total_risk(judgement) / 3, *(f.risk for f in judgement.findings)))
+    for finding in judgement.findings:
+        for evidence in finding.evidence:
+            assert text[evidence.start : evidence.end] == evidence.text != ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 1_000_000, "bagi uang " * 200_000, "2" * 500_000, "?!" * 200_000, "\x00\ud800" * 1000, "ﷺ" * 5000, "-" * 99],
+    ids=["one-word", "no-full-stop", "digits", "marks", "lone-surrogates", "ligatures", "dashes"],
+)
+def test_time_is_bounded_whatever_arrives(text: str) -> None:
+    started = time.process_time()
+    CLASSIFIER.judge(text)
+    assert time.process_time() - started < 2
+    assert len(text) < LONGEST_TEXT or CLASSIFIER.judge(text) == CLASSIFIER.judge(text + " camat bagi amplop")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [str.upper, str.title, lambda text: text.replace(" ", "   "), lambda text: f"😂 {text} 🙏🙏", lambda text: text + "\n\n"],
+    ids=["upper case", "title case", "spacing", "emoji", "line breaks"],
+)  # fmt: skip
+def test_how_a_text_is_dressed_does_not_change_its_class(change: object) -> None:
+    assert callable(change)
+    for item in items(150):
+        text = str(item["text"])
+        assert CLASSIFIER.judge(change(text)).primary == CLASSIFIER.judge(text).primary, text
+
+
+ACCUSATIONS = [
+    "camat bagi-bagi amplop kepada warga",
+    "tim paslon 2 membagikan sembako di RT kami",
+    "kepala desa menyuruh warga memilih paslon nomor 1",
+    "babinsa mengajak warga dukung nomor 2",
+    "guru PNS ikut kampanye paslon 3",
+    "KPPS mencoblos sisa surat suara",
+    "preman mengancam warga agar memilih nomor 1",
+]
+
+
+@pytest.mark.parametrize("accusation", ACCUSATIONS)
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "Bawaslu mengimbau agar tidak ada lagi {}.",
+        "Tidak benar bahwa {}, itu hoaks dan sudah diklarifikasi.",
+        "Laporan bahwa {} dihentikan karena tidak cukup bukti.",
+        "Sosialisasi di hotel: dilarang {}, sanksinya diatur Pasal 71.",
+        "Apakah boleh {}?",
+    ],
+)
+def test_a_preventive_frame_a_denial_or_a_question_lowers_the_risk(accusation: str, frame: str) -> None:
+    assert total_risk(CLASSIFIER.judge(frame.format(accusation))) < total_risk(CLASSIFIER.judge(accusation))
