@@ -48,9 +48,10 @@ async def show_demo(data: DataDir) -> None:
         columns, rows = await asyncio.to_thread(run_query, target, sql)
         out.print(result_table(columns, rows))
     if data.notifications.exists():
-        *_, newest = split_notifications(data.notifications.read_text(encoding="utf-8"))
+        notifications = split_notifications(data.notifications.read_text(encoding="utf-8"))
+        gravest = next((one for one in notifications if one.startswith("[KRITIS]")), notifications[-1])
         out.print("\nOne of them as its officer reads it:")
-        out.print(Panel(Text(newest), title="Notification", border_style="yellow", expand=False))
+        out.print(Panel(Text(gravest), title="Notification", border_style="yellow", expand=False))
     out.print("\nNow try the commands above in a second terminal. Ctrl-C stops.")
 
 
