@@ -117,7 +117,7 @@ class Filled:
 class Frame:
     """A `FrameRule` compiled to bit masks."""
 
-    __slots__ = ("compound", "near", "needs", "rule", "slots", "unless")
+    __slots__ = ("compound", "gate", "near", "needs", "rule", "slots", "unless")
 
     def __init__(self, rule: FrameRule, slots: dict[str, tuple[tuple[int, ...], ...]], unless: int) -> None:
         self.rule = rule
@@ -125,6 +125,7 @@ class Frame:
         self.near = rule.near
         self.unless = unless
         self.needs = tuple(_any(part for option in options for part in option) for options in slots.values())
+        self.gate = min(self.needs, key=int.bit_count)
         self.compound = tuple(
             options for options in slots.values() if any(len(option) > 1 for option in options)
         )  # fmt: skip
@@ -160,6 +161,10 @@ class Reader:
         self._bits = {name: 1 << number for name, number in concepts.items()}
         by_risk = sorted(pack.frames.frames, key=lambda rule: -rule.risk)
         self.frames = tuple(self._compile(pack, rule) for rule in by_risk)
+        self._gates = tuple((frame, frame.gate) for frame in self.frames)
+        self._frames_of: dict[str, list[Frame]] = {}
+        for frame in self.frames:
+            self._frames_of.setdefault(frame.rule.code, []).append(frame)
         self._rewrites = tuple(
             (self._bits[r.concept], self._mask(r.when), self._bits[r.then], self._bits[r.otherwise])
             for r in pack.frames.rewrites
@@ -262,28 +267,32 @@ class Reader:
         """Whether the sentence goes on to say what this official did: "memanggil kades yang mengantar calon"."""
         return any(_form(word) in _RELATIVE_WORDS for word in words[hit.end : min(hit.end + 4, sentence.end)])
 
-    def units(self, scan: Scan) -> tuple[list[Unit], list[Unit]]:
-        """The sentences of a text, and its pairs of neighbouring sentences."""
-        single = []
+    @staticmethod
+    def units(scan: Scan) -> list[Unit]:
+        """The sentences of a text in which any concept stands."""
+        units = []
         for sentence in scan.sentences:
             mask = 0
             for hit in sentence.hits:
                 mask |= hit.mask
-            single.append(Unit(sentence.start, sentence.end, mask, sentence.hits, joined=False))
-        pairs = [
+            if mask:
+                units.append(Unit(sentence.start, sentence.end, mask, sentence.hits, joined=False))
+        return units
+
+    @staticmethod
+    def pairs(units: Sequence[Unit]) -> list[Unit]:
+        """Neighbouring sentences read as one."""
+        return [
             Unit(a.first, b.last, a.mask | b.mask, a.hits + b.hits, joined=True)
-            for a, b in pairwise(single)
-            if a.mask and b.mask
+            for a, b in pairwise(units)
+            if a.last == b.first
         ]
-        return single, pairs
 
     def share_shown(self, code: str, mask: int) -> float:
         """The largest share of slots, over the frames of a code, for which the text shows at least one concept."""
         return max(
-            sum(1 for need in frame.needs if mask & need) / len(frame.needs)
-            for frame in self.frames
-            if frame.rule.code == code
-        )
+            sum(1 for need in frame.needs if mask & need) / len(frame.needs) for frame in self._frames_of[code]
+        )  # fmt: skip
 
     def _fill_any(self, frame: Frame, units: Sequence[Unit], done: set[tuple[str, int, bool]]) -> list[Filled]:
         """The frame filled in each unit where no likelier frame of its code is (frames come likeliest first)."""
@@ -299,15 +308,18 @@ class Reader:
 
     def fill(self, scan: Scan, mask: int) -> list[Filled]:
         """Every frame that the text fills, each with its closest filling per unit."""
-        possible = [frame for frame in self.frames if frame.possible(mask)]
+        possible = [frame for frame, gate in self._gates if mask & gate and frame.possible(mask)]
         if not possible:
             return []
-        single, pairs = self.units(scan)
+        single = self.units(scan)
+        pairs: list[Unit] | None = None
         filled: list[Filled] = []
         done: set[tuple[str, int, bool]] = set()
         for frame in possible:
             here = self._fill_any(frame, single, done)
-            if not here and frame.rule.joins:
+            if not here and frame.rule.joins and len(single) > 1:
+                if pairs is None:
+                    pairs = self.pairs(single)
                 here = self._fill_any(frame, pairs, done)
             filled.extend(here)
         return filled
@@ -363,13 +375,13 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
                 for slot, alternatives in slots:
                     nearest = limit + 1
                     picked: list[Hit] = []
-                    for parts in alternatives:
+                    for option_hits in alternatives:
                         distance = 0
                         group = []
-                        for part in parts:
-                            close = part[0]
+                        for part_hits in option_hits:
+                            close = part_hits[0]
                             gap = abs(close.start - anchor)
-                            for other in part:
+                            for other in part_hits:
                                 other_gap = abs(other.start - anchor)
                                 if other_gap < gap:
                                     close, gap = other, other_gap

@@ -37,11 +37,12 @@ _LEAST_SHOWN = 0.5
 _UNSUPPORTED = -0.1
 _CLASS_WEIGHT = 0.6
 _CODE_WEIGHT = 0.4
-_CODE_BASE = 2.0
-_CODE_THRESHOLD = 0.3
+_CODE_THRESHOLD = -1.7
 _PRIORITY_STEP = 0.25
 """Log-odds by which a less specific code of a group must be more likely to be preferred."""
 _JOINED_COST = 0.7
+_PLAIN_HANDOUT = 1.0
+"""Log-odds from which a hand-out is told plainly enough to be what the text is about."""
 _CLASS_ORDER = (RiskClass.MONEY_POLITICS, RiskClass.NEUTRALITY, RiskClass.OTHER_RISK)
 
 
@@ -87,11 +88,15 @@ class Classifier:
         self.model = model
         self.rule_pack_version = pack.version
         self.model_version = model.version
-        self._names = pack.concept_names()
-        self._concepts = {name: number for number, name in enumerate(self._names)}
+        names = pack.concept_names()
+        model.name_concepts(names)
+        self._concepts = {name: number for number, name in enumerate(names)}
         self._matcher = compile_lexicon(pack, self._concepts)
         self._reader = Reader(pack, self._concepts)
         self._codes = {rule.code: rule for rule in pack.codes.codes}
+        self._codes_of: dict[RiskClass, list[str]] = {}
+        for rule in pack.codes.codes:
+            self._codes_of.setdefault(rule.risk_class, []).append(rule.code)
         self._code_order = {rule.code: n for n, rule in enumerate(pack.codes.codes)}
         self._signs = tuple(_Sign(rule, self._mask(rule.concepts), self._mask(rule.void)) for rule in pack.tone.signs)
         self._exclusions = tuple((e.keep, e.drop, self._mask(e.unless)) for e in pack.codes.exclusions)
@@ -142,7 +147,7 @@ class Classifier:
         whole = head + text[:LONGEST_TEXT]
         scan = self._matcher.scan(whole)
         mask = self._reader.resolve(scan)
-        opinion = self.model.opinion(scan, names_in(mask, self._names))
+        opinion = self.model.opinion(scan, mask)
         candidates = self._best_per_code(self._weigh_all(self._reader.fill(scan, mask), mask))
         view = self._combine(opinion, candidates, mask)
         if view.violation < 0 or not scan.words:
@@ -200,24 +205,29 @@ class Classifier:
         if candidates and best <= _PLAIN_DENIAL:
             tone -= _DENIAL_COST
         violation = tone + _RULE_WEIGHT * (min(high, max(low, best)) - _RULE_OFFSET)
-        classes: dict[RiskClass, float] = {}
-        for risk_class, score in opinion.classes.items():
-            rule = max((c.logit for c in candidates.values() if c.code.risk_class == risk_class), default=-1.0)
-            classes[risk_class] = score + _CLASS_WEIGHT * max(0.0, rule + 1)
+        rules = dict.fromkeys(_CLASS_ORDER, -1.0)
+        for candidate in candidates.values():
+            rules[candidate.code.risk_class] = max(rules[candidate.code.risk_class], candidate.logit)
+        classes = {c: score + _CLASS_WEIGHT * max(0.0, rules[c] + 1) for c, score in opinion.classes.items()}
         primary = max(_CLASS_ORDER, key=lambda c: classes[c])
-        scores = {
-            code: score + _CODE_BASE + _CODE_WEIGHT * max(low, candidates[code].logit if code in candidates else low)
-            for code, score in opinion.codes.items()
-        }
-        codes = {code: score - _CODE_THRESHOLD for code, score in scores.items() if score >= _CODE_THRESHOLD}
+        worth = {*opinion.likely(_CODE_THRESHOLD - _CODE_WEIGHT * low), *candidates}
+        scores = {code: self._code_score(opinion, candidates, code) for code in worth}
+        codes = {code: score for code, score in scores.items() if score >= 0}
         if not any(self._codes[code].risk_class == primary for code in codes):
-            code = max((c for c in scores if self._codes[c].risk_class == primary), key=lambda c: scores[c])
-            codes[code] = max(0.0, scores[code] - _CODE_THRESHOLD)
+            nearest = max(
+                self._codes_of[primary], key=lambda code: self._code_score(opinion, candidates, code)
+            )  # fmt: skip
+            codes[nearest] = max(0.0, self._code_score(opinion, candidates, nearest))
         # An official who threatens offends against neutrality first: his office is what makes the threat.
-        if primary == RiskClass.OTHER_RISK and "intimidation" in codes and codes["intimidation"] >= 0:
+        if primary == RiskClass.OTHER_RISK and "intimidation" in codes:
             officials = [c for c in codes if self._codes[c].risk_class == RiskClass.NEUTRALITY and c in candidates]
             if officials:
                 primary = RiskClass.NEUTRALITY
+        # Whoever hands out money for votes: the act is what is punished hardest (187A), whatever his office, unless the
+        # text tells more plainly of something else he did.
+        handouts = [c.logit for code, c in candidates.items() if code in codes and c.code.handout]
+        if primary == RiskClass.NEUTRALITY and handouts and max(handouts) >= max(rules[primary] - 1, _PLAIN_HANDOUT):
+            primary = RiskClass.MONEY_POLITICS
         # The model alone accuses nobody: half of what an offence consists of must be in the words.
         codes = {
             code: score
@@ -227,6 +237,13 @@ class Classifier:
         if not any(self._codes[code].risk_class == primary for code in codes):
             violation = min(violation, _UNSUPPORTED)
         return _View(violation, classes, primary, codes)
+
+    @staticmethod
+    def _code_score(opinion: Opinion, candidates: Mapping[str, _Candidate], code: str) -> float:
+        """How far a code is above the threshold at which it holds, by model and frame together."""
+        low = _RULE_RANGE[0]
+        rule = max(low, candidates[code].logit) if code in candidates else low
+        return opinion.code(code) + _CODE_WEIGHT * rule - _CODE_THRESHOLD
 
     # -- judgements
 
@@ -384,8 +401,9 @@ def _risks(view: _View) -> dict[RiskClass, float]:
 
 def _evidence(spans: Sequence[tuple[int, int]], case: _Case) -> tuple[Evidence, ...]:
     merged: list[tuple[int, int]] = []
+    offsets = case.scan.offsets(max((last for _, last in spans), default=0))
     for first, last in sorted(set(spans)):
-        start, end = case.scan.starts[first] - case.shift, case.scan.ends[last - 1] - case.shift
+        start, end = offsets[first][0] - case.shift, offsets[last - 1][1] - case.shift
         if start < 0:
             continue
         if merged and start <= merged[-1][1] + 1:

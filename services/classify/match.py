@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from services.classify.tokens import TOKEN, Vocabulary, is_clause_mark, is_sentence_mark
+from services.classify.tokens import CLAUSE_MARKS, MARKS, TOKEN, Vocabulary
 
 _CACHE_WORDS = 40_000
 _LONGEST_SENTENCE = 70
@@ -59,9 +59,12 @@ class Node:
 
 
 class Entry:
-    """What the matcher knows of one spelling; shared by all its occurrences."""
+    """What the matcher knows of one spelling; shared by all its occurrences.
 
-    __slots__ = ("abbreviation", "features", "hits", "keys", "kind", "nodes", "pair_hash", "passive", "row", "word")
+    `row` and `epoch` belong to the text model: where it keeps the spelling's share of the scores, and since when.
+    """
+
+    __slots__ = ("abbreviation", "epoch", "hits", "keys", "kind", "nodes", "pair_hash", "passive", "row", "word")
 
     def __init__(self, word: str, kind: int, keys: tuple[str, ...], hits: int, nodes: tuple[Node, ...]) -> None:
         self.word = word
@@ -70,8 +73,8 @@ class Entry:
         self.hits = hits
         self.nodes = nodes
         self.pair_hash = zlib.crc32((keys[-1] if keys else word).encode())
-        self.row = -1
-        self.features = 0
+        self.row = 0
+        self.epoch = 0
         self.abbreviation = word in _ABBREVIATIONS
         self.passive = len(word) > 4 and word.startswith(("di", "kena"))
 
@@ -97,12 +100,22 @@ class Sentence:
 
 @dataclass(slots=True)
 class Scan:
-    """A text taken apart: its words with their character offsets, and its sentences."""
+    """A text taken apart: its words, and its sentences."""
 
+    text: str
     words: list[Entry]
-    starts: list[int]
-    ends: list[int]
     sentences: list[Sentence]
+
+    def offsets(self, count: int) -> list[tuple[int, int]]:
+        """Start and end of the first `count` words, in characters of the text."""
+        spans: list[tuple[int, int]] = []
+        for match in TOKEN.finditer(self.text):
+            span = match.span()
+            if self.text[span[0]] not in MARKS:
+                spans.append(span)
+                if len(spans) == count:
+                    break
+        return spans
 
 
 class Matcher:
@@ -119,6 +132,7 @@ class Matcher:
         self._opaque = opaque
         self._root = Node()
         self._cache: dict[str, Entry] = {}
+        self._shapes: dict[tuple[str, ...], Entry] = {}
         for keys, concepts in phrases.items():
             node = self._root
             for key in keys:
@@ -126,14 +140,18 @@ class Matcher:
             node.ends |= concepts
 
     def _learn(self, piece: str) -> Entry:
-        keys: tuple[str, ...] = ()
-        if is_sentence_mark(piece):
-            kind = _SENTENCE
-        elif is_clause_mark(piece):
-            kind = _CLAUSE
-        else:
-            kind = _WORD
-            keys = self._vocabulary.keys(piece)
+        if len(self._cache) >= _CACHE_WORDS:
+            self._cache.clear()
+        entry = self._cache[piece] = self._entry(piece)
+        return entry
+
+    def _entry(self, piece: str) -> Entry:
+        if piece[0] in MARKS:
+            return Entry(piece, _CLAUSE if piece in CLAUSE_MARKS else _SENTENCE, (), 0, ())
+        keys = self._vocabulary.keys(piece)
+        shape = bool(keys) and keys[0][0] == "<"
+        if shape and keys in self._shapes:
+            return self._shapes[keys]
         hits = 0
         nodes: list[Node] = []
         for key in keys:
@@ -142,39 +160,30 @@ class Matcher:
                 hits |= node.ends
                 if node.next:
                     nodes.append(node)
-        entry = Entry(piece.casefold(), kind, keys, hits, tuple(nodes))
-        if len(self._cache) >= _CACHE_WORDS:
-            self._cache.clear()
-        self._cache[piece] = entry
+        entry = Entry(piece.casefold(), _WORD, keys, hits, tuple(nodes))
+        if shape:
+            self._shapes[keys] = entry
         return entry
 
     def scan(self, text: str) -> Scan:
-        """The words of `text`, their offsets, and per sentence the concepts, longer phrases hiding shorter ones."""
+        """The words of `text`, and per sentence the concepts, longer phrases hiding shorter ones."""
         words: list[Entry] = []
-        starts: list[int] = []
-        ends: list[int] = []
         sentences: list[Sentence] = []
-        cache = self._cache
+        cached = self._cache.get
         found: list[Hit] = []
         active: list[tuple[int, Node]] = []
-        first = 0
-        position = 0
-        for match in TOKEN.finditer(text):
-            piece = match.group()
-            entry = cache.get(piece) or self._learn(piece)
-            kind = entry.kind
-            if kind != _WORD:
-                if kind == _CLAUSE:
-                    active.clear()
-                elif position > first and not (piece == "." and words[-1].abbreviation):
+        first = position = 0
+        for piece in TOKEN.findall(text):
+            entry = cached(piece) or self._learn(piece)
+            if entry.kind != _WORD:
+                active = []
+                if entry.kind == _SENTENCE and position > first and not (piece == "." and words[-1].abbreviation):
                     sentences.append(Sentence(first, position, _visible(found, self._opaque), "?" in piece))
                     found = []
-                    active = []
                     first = position
                 continue
             words.append(entry)
-            starts.append(match.start())
-            ends.append(match.end())
+            end = position + 1
             if active:
                 still: list[tuple[int, Node]] = []
                 for start, node in active:
@@ -182,15 +191,15 @@ class Matcher:
                         child = node.next.get(key)
                         if child is not None:
                             if child.ends:
-                                found.append(Hit(child.ends, start, position + 1))
+                                found.append(Hit(child.ends, start, end))
                             if child.next:
                                 still.append((start, child))
                 active = still
             if entry.hits:
-                found.append(Hit(entry.hits, position, position + 1))
+                found.append(Hit(entry.hits, position, end))
             for node in entry.nodes:
                 active.append((position, node))
-            position += 1
+            position = end
             if position - first >= _LONGEST_SENTENCE:
                 sentences.append(Sentence(first, position, _visible(found, self._opaque)))
                 found = []
@@ -198,7 +207,7 @@ class Matcher:
                 first = position
         if position > first:
             sentences.append(Sentence(first, position, _visible(found, self._opaque)))
-        return Scan(words, starts, ends, sentences)
+        return Scan(text, words, sentences)
 
 
 def _visible(hits: list[Hit], opaque: int) -> list[Hit]:

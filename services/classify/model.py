@@ -7,7 +7,7 @@ scores is summed once and kept with the spelling, so that a text costs a few vec
 
 import math
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,10 +22,11 @@ from shared.contracts import RiskClass
 DEFAULT_MODEL = Path(__file__).parent / "model.npz"
 BUCKETS = 1 << 16
 _FIRST_WORDS = 4096
+_MOST_WORDS = 60_000
+"""Spellings remembered before all are forgotten, so that memory stays flat however many texts come."""
 CLASSES = (RiskClass.NEUTRALITY, RiskClass.MONEY_POLITICS, RiskClass.OTHER_RISK, RiskClass.NONE)
 
 Vector = NDArray[np.float32]
-Indices = NDArray[np.int64]
 
 
 def bucket(feature: str) -> int:
@@ -70,26 +71,41 @@ def text_features(scan: Scan, concepts: Iterable[str]) -> tuple[list[int], list[
     return indices, values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opinion:
     """What the model makes of a text: log-odds that it reports a violation, of each class then, and of each code."""
 
     violation: float
     classes: dict[RiskClass, float]
-    codes: dict[str, float]
+    places: Mapping[str, int]
+    scores: Sequence[float]
+
+    def code(self, code: str) -> float:
+        """Log-odds of a code."""
+        return self.scores[self.places[code]]
+
+    def likely(self, least: float) -> list[str]:
+        """The codes with at least these log-odds."""
+        return [code for code, place in self.places.items() if self.scores[place] >= least]
 
 
 class TextModel:
-    """A linear model over hashed features. Not safe to share between threads: it remembers the words it has met."""
+    """A linear model over hashed features.
+
+    Serves one matcher, whose entries it marks, and one thread: it remembers the words it has met.
+    """
 
     def __init__(self, weights: Vector, bias: Vector, codes: Sequence[str], version: str) -> None:
         self._weights = weights
         self._bias = bias
-        self._codes = tuple(codes)
+        self._places = {code: place for place, code in enumerate(codes, start=len(CLASSES))}
         self.version = version
-        self._concepts: dict[str, int] = {}
-        self._shares = np.zeros((_FIRST_WORDS, len(bias)), dtype=np.float32)
+        self._by_concept = np.zeros((0, len(bias)), dtype=np.float32)
+        # One row for each spelling met: its share of the scores and, last, of how many features that is the sum.
+        self._shares = np.zeros((_FIRST_WORDS, len(bias) + 1), dtype=np.float32)
+        self._hashes = np.zeros(_FIRST_WORDS, dtype=np.int64)
         self._known_words = 0
+        self._epoch = 1
 
     @classmethod
     def load(cls, path: Path | None = None) -> "TextModel":
@@ -103,23 +119,33 @@ class TextModel:
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(f"{source}: not a model this version can use: {error}") from None
 
-    def opinion(self, scan: Scan, concepts: Iterable[str]) -> Opinion:
-        """The model's view of a text whose words and concepts are given."""
+    def name_concepts(self, names: Sequence[str]) -> None:
+        """Say which concept each bit of a mask stands for; needed once, before `opinion`."""
+        self._by_concept = self._weights[[bucket("k" + name) for name in names]]
+
+    def opinion(self, scan: Scan, mask: int) -> Opinion:
+        """The model's view of a text with these words and the concepts in `mask`."""
         scores = self._bias.copy()
         words = scan.words
         if words:
+            if self._known_words + len(words) > _MOST_WORDS:
+                self._known_words = 0
+                self._epoch += 1
+            epoch = self._epoch
             for word in words:
-                if word.row < 0:
+                if word.epoch != epoch:
                     self._remember(word)
-            count = sum(word.features for word in words)
-            scores += self._shares[[word.row for word in words]].sum(axis=0) * (1 / math.sqrt(count))
+            rows = np.array([word.row for word in words])
+            shares = self._shares.take(rows, axis=0).sum(axis=0)
+            scores += shares[:-1] / math.sqrt(shares[-1])
             if len(words) > 1:
-                hashes = np.array([word.pair_hash for word in words], dtype=np.int64)
+                hashes = self._hashes.take(rows)
                 pairs = (hashes[:-1] * 31 + hashes[1:] * 17 + 7) % BUCKETS
-                scores += self._weights[pairs].sum(axis=0) * (1 / math.sqrt(len(pairs)))
-        named = [self._concept(name) for name in concepts]
-        if named:
-            scores += self._weights[named].sum(axis=0) * (1 / math.sqrt(len(named)))
+                scores += self._weights.take(pairs, axis=0).sum(axis=0) / math.sqrt(len(pairs))
+        if mask:
+            octets = np.frombuffer(mask.to_bytes((len(self._by_concept) + 7) // 8, "little"), dtype=np.uint8)
+            present = np.unpackbits(octets, count=len(self._by_concept), bitorder="little").astype(np.float32)
+            scores += present @ self._by_concept / math.sqrt(mask.bit_count())
         values = scores.tolist()
         classes = values[: len(CLASSES)]
         top = max(classes[:3])
@@ -127,31 +153,30 @@ class TextModel:
         return Opinion(
             violation=asserted - classes[3],
             classes=dict(zip(CLASSES[:3], classes, strict=False)),
-            codes=dict(zip(self._codes, values[len(CLASSES) :], strict=True)),
+            places=self._places,
+            scores=values,
         )
 
     def telling_words(self, scan: Scan, code: str, most: int = 4) -> list[tuple[int, int]]:
         """Ranges of the words that speak most for a code, for the evidence of a finding that no frame explains."""
-        column = len(CLASSES) + self._codes.index(code)
+        column = self._places[code]
         shares = [
             (float(self._shares[word.row, column]), place)
             for place, word in enumerate(scan.words)
-            if word.row >= 0 and len(word.word) > 2
+            if len(word.word) > 2
         ]
         return [(place, place + 1) for share, place in sorted(shares, reverse=True)[:most] if share > 0]
 
     def _remember(self, word: Entry) -> None:
-        """Sum a spelling's share of the scores once, into a row that the spelling keeps."""
+        """Sum a spelling's share of the scores once, into a row that the spelling keeps for this epoch."""
         features = word_features(word)
-        if self._known_words == len(self._shares):
+        row = self._known_words
+        if row == len(self._shares):
             self._shares = np.concatenate([self._shares, np.zeros_like(self._shares)])
-        self._shares[self._known_words] = self._weights[features].sum(axis=0)
-        word.row = self._known_words
-        word.features = len(features)
-        self._known_words += 1
-
-    def _concept(self, name: str) -> int:
-        known = self._concepts.get(name)
-        if known is None:
-            known = self._concepts[name] = bucket("k" + name)
-        return known
+            self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
+        self._shares[row, :-1] = self._weights.take(features, axis=0).sum(axis=0)
+        self._shares[row, -1] = len(features)
+        self._hashes[row] = word.pair_hash
+        word.row = row
+        word.epoch = self._epoch
+        self._known_words = row + 1

@@ -10,18 +10,20 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 TOKEN = re.compile(
-    r"https?://\S+|www\.\S+|@\w+"
-    r"|\[[A-Za-z ]{2,20}\]"
-    r"|[Rr][Pp]\.?\s?\d[\d.,]*"
+    r"[Rr][Pp]\.?\s?\d[\d.,]*"
+    r"|(?!https?:|www\.)[^\W\d_][^\W_]*(?:['’`\-][^\W_]+)*"
+    r"|[.!?;\n…]+|[,:()\"“”]"
     r"|\d{1,2}[/-]\d{1,2}(?:[/-]\d{2,4})?"
     r"|\d+(?:[.,:]\d+)*[^\W_]*"
-    r"|[^\W_]+(?:['’`\-][^\W_]+)*"
-    r"|[.!?;\n…]+|[,:()\"“”]"
+    r"|https?:\S*|www\.\S*|@\w+"
+    r"|\[[A-Za-z ]{2,20}\]"
 )
-"""Matches every piece that means something: links and handles (ignored), placeholders, amounts, dates, words, marks."""
+"""Matches every piece that means something: amounts, words, marks, dates, numbers, links and
+handles (both ignored), placeholders."""
 
-_SENTENCE_MARK = re.compile(r"[.!?;\n…]+")
-_CLAUSE_MARKS = frozenset(',:()"“”')
+CLAUSE_MARKS = frozenset(',:()"“”')
+MARKS = CLAUSE_MARKS | frozenset(".!?;\n…")
+"""The characters with which a piece that is punctuation begins; all but `CLAUSE_MARKS` end a sentence."""
 _MONEY = re.compile(
     r"(?:rp\.?\s?\d[\d.,]*|\d+(?:[.,]\d+)*(?:rb|ribu|k|jt|juta|ewu|ebu|rebu|rbu|rban|ribuan|jutaan|rban|rbuan|rbb)(?:an|nya)?)"
 )
@@ -58,16 +60,6 @@ _LONGEST_SUFFIX = max(map(len, _SUFFIXES))
 _LONGEST_PREFIX = max(map(len, _PREFIXES))
 
 
-def is_sentence_mark(piece: str) -> bool:
-    """Whether a piece matched by `TOKEN` ends a sentence."""
-    return _SENTENCE_MARK.fullmatch(piece) is not None
-
-
-def is_clause_mark(piece: str) -> bool:
-    """Whether a piece matched by `TOKEN` is a comma, colon, bracket or quotation mark."""
-    return piece in _CLAUSE_MARKS
-
-
 def fold(word: str) -> str:
     """The word in lower case, compatibility forms resolved, without accents or apostrophes."""
     word = unicodedata.normalize("NFKC", word).casefold()
@@ -96,7 +88,7 @@ def number_keys(word: str) -> tuple[str, ...]:
             return (word, "<0n>")
         if len(word) <= 2:
             return (word, "<n>", "<num>")
-        return (word, "<num>") if len(word) < 5 else ("<num>", "<money>") if word.endswith("000") else ("<num>",)
+        return ("<num>", "<money>") if len(word) > 4 and word.endswith("000") else ("<num>",)
     if _TIME.fullmatch(word) and not _THOUSANDS.fullmatch(word):
         return ("<time>", "<num>")
     if _DATE.fullmatch(word):

@@ -13,6 +13,7 @@ def classifier() -> Classifier:
 
 ACCUSATIONS = [
     ("camat bagi-bagi amplop ke warga di Kecamatan Awayan", RiskClass.MONEY_POLITICS),
+    ("Pak camat bagi-bagi amplop di Kec. Paringin, disuruh pilih nomor 1", RiskClass.MONEY_POLITICS),
     ("tim paslon 2 bagi sembako di RT kami tadi sore", RiskClass.MONEY_POLITICS),
     ("kades nyuruh warga pilih nomor 1 waktu rapat desa", RiskClass.NEUTRALITY),
     ("babinsa datang ke rumah ngajak dukung paslon 2", RiskClass.NEUTRALITY),

@@ -13,7 +13,7 @@ from services.classify.engine import Classifier, names_in
 from services.classify.evaluate import evaluate
 from services.classify.model import DEFAULT_MODEL, TextModel, text_features
 from services.classify.pack import RulePack
-from services.classify.train import read_corpus, train
+from services.classify.train import read_corpus, train, version_of
 from shared.config.errors import ConfigError
 
 CORPUS = Path(services.classify.__file__).parent / "corpus"
@@ -126,13 +126,18 @@ def test_the_same_texts_train_the_same_model_and_serving_agrees_with_training() 
     assert all(np.array_equal(arrays[key], again[key]) for key in arrays)
     classifier = Classifier(pack, model)
     scan = classifier._matcher.scan(labelled[3]["text"])
-    concepts = names_in(classifier._reader.resolve(scan), pack.concept_names())
-    indices, values = text_features(scan, concepts)
+    mask = classifier._reader.resolve(scan)
+    indices, values = text_features(scan, names_in(mask, pack.concept_names()))
     weights = dict(zip(arrays["rows"].tolist(), arrays["weights"].astype(np.float32), strict=True))
     expected = arrays["bias"] + sum(v * weights[i] for i, v in zip(indices, values, strict=True) if i in weights)
-    opinion = model.opinion(scan, concepts)
+    opinion = model.opinion(scan, mask)
     assert list(opinion.classes.values()) == pytest.approx(expected[:3].tolist(), abs=1e-3)
-    assert list(opinion.codes.values()) == pytest.approx(expected[4:].tolist(), abs=1e-3)
+    assert list(opinion.scores[4:]) == pytest.approx(expected[4:].tolist(), abs=1e-3)
+
+
+def test_the_shipped_model_was_trained_on_the_shipped_corpus_and_lexicon() -> None:
+    expected = version_of(read_corpus([CORPUS / "dev.jsonl"]), RulePack.load())
+    assert TextModel.load().version == expected, "run python -m services.classify.train"
 
 
 def test_the_shipped_model_knows_every_code_and_a_broken_file_is_refused(tmp_path: Path) -> None:

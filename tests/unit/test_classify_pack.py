@@ -84,7 +84,7 @@ def test_every_code_has_a_norm_in_at_least_one_regime_and_no_pilkada_report_cite
         ("frames.yaml", "{actor: [actor.asn], act: [act.pose]}", "{actor: [$asn], act: [act.pose]}", "group 'asn'"),
         ("codes.yaml", "uu6-2014-29,", "uu6-2014-99,", "norm 'uu6-2014-99' is not in norms.yaml"),
         ("tone.yaml", "concepts: [tone.debunk]", "concepts: [tone.hoax]", "concept 'tone.hoax' is not in lexicon.yaml"),
-        ("norms.yaml", "verified: true, sanction", "verified: maybe, sanction", "norms.yaml, line 6"),
+        ("norms.yaml", "verified: true, sanction", "verified: maybe, sanction", "norms.yaml, line 5"),
         ("lexicon.yaml", "slang:\n", "slang:\n  entahlah: [gak]\n", "'gak' stands for both"),
         ("pack.yaml", "version:", "versions:", "pack.yaml, line 1"),
     ],

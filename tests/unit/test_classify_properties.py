@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,16 +96,20 @@ def test_time_is_bounded_whatever_arrives(text: str) -> None:
     assert len(text) < LONGEST_TEXT or CLASSIFIER.judge(text) == CLASSIFIER.judge(text + " camat bagi amplop")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [str.upper, str.title, lambda text: text.replace(" ", "   "), lambda text: f"😂 {text} 🙏🙏", lambda text: text + "\n\n"],
-    ids=["upper case", "title case", "spacing", "emoji", "line breaks"],
-)  # fmt: skip
-def test_how_a_text_is_dressed_does_not_change_its_class(change: object) -> None:
-    assert callable(change)
+DRESSES: dict[str, Callable[[str], str]] = {
+    "upper case": str.upper,
+    "title case": str.title,
+    "spacing": lambda text: text.replace(" ", "   "),
+    "emoji": lambda text: f"😂 {text} 🙏🙏",
+    "line breaks": lambda text: text + "\n\n",
+}
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+def test_how_a_text_is_dressed_does_not_change_its_class(dress: str) -> None:
     for item in items(150):
         text = str(item["text"])
-        assert CLASSIFIER.judge(change(text)).primary == CLASSIFIER.judge(text).primary, text
+        assert CLASSIFIER.judge(DRESSES[dress](text)).primary == CLASSIFIER.judge(text).primary, text
 
 
 ACCUSATIONS = [
