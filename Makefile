@@ -32,7 +32,7 @@ test: $(READY)
 lint: $(READY)
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/lint-imports --config pyproject.toml
+	$(RUN)/lint-imports
 
 types: $(READY)
 	$(RUN)/mypy

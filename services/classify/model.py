@@ -26,6 +26,8 @@ _MOST_WORDS = 60_000
 """Spellings remembered before all are forgotten, so that memory stays flat however many texts come."""
 CLASSES = (RiskClass.NEUTRALITY, RiskClass.MONEY_POLITICS, RiskClass.OTHER_RISK, RiskClass.NONE)
 
+_GROUPS = zlib.crc32(b"n")
+
 Vector = NDArray[np.float32]
 
 
@@ -40,9 +42,12 @@ def word_features(entry: Entry) -> list[int]:
     features = [bucket("w" + key) for key in keys]
     if not keys[0].startswith("<"):
         padded = f" {entry.word[:24]} "
-        features.extend(
-            bucket("n" + padded[i : i + size]) for size in (2, 3, 4, 5) for i in range(len(padded) - size + 1)
-        )
+        # Slices of bytes where a byte is a letter; `crc32(x, crc32(b"n"))` is `crc32(b"n" + x)`, without building it.
+        letters = padded.encode() if padded.isascii() else [letter.encode() for letter in padded]
+        for size in (2, 3, 4, 5):
+            for i in range(len(letters) - size + 1):
+                group = letters[i : i + size]
+                features.append(zlib.crc32(group if isinstance(group, bytes) else b"".join(group), _GROUPS) % BUCKETS)
     return features
 
 

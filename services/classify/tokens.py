@@ -31,6 +31,7 @@ _THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 _TIME = re.compile(r"[0-2]?\d[.:][0-5]\d(?:wib|wita|wit)?")
 _DATE = re.compile(r"\d{1,2}[/-]\d{1,2}(?:[/-]\d{2,4})?")
 _REDUPLICATED = re.compile(r"([^\W\d]{2,})2([^\W\d]*)")
+_EMPHASIS = re.compile(r"([^\W\d])\1{2,}")
 _LEET = str.maketrans("013457", "oieast")
 _VOWELS = frozenset("aeiou")
 
@@ -70,13 +71,17 @@ def fold(word: str) -> str:
 
 def squeeze(word: str) -> str:
     """Letters repeated three times or more brought back to one: "tolooong" becomes "tolong"."""
-    return re.sub(r"([^\W\d])\1{2,}", r"\1", word)
+    return _EMPHASIS.sub(lambda run: run[1], word) if _EMPHASIS.search(word) else word
+
+
+def single_letters(word: str) -> str:
+    """The word with every run of one letter written once."""
+    return "".join(c for c, before in zip(word, " " + word, strict=False) if c != before)
 
 
 def skeleton(word: str) -> str:
     """The consonants of a word; doubled ones once."""
-    consonants = "".join(c for c in word if c not in _VOWELS)
-    return re.sub(r"(.)\1+", r"\1", consonants)
+    return single_letters("".join(c for c in word if c not in _VOWELS))
 
 
 def number_keys(word: str) -> tuple[str, ...]:
@@ -126,7 +131,7 @@ class Vocabulary:
         self._forms = frozenset(forms) | frozenset(self._roots) | self._whole | frozenset(self._slang.values())
         self._by_skeleton: dict[str, list[str]] = {}
         self._by_deletion: dict[str, str] = {}
-        for form in sorted(self._forms, key=len):
+        for form in sorted(self._forms, key=lambda form: (len(form), form)):
             if form.isalpha() and form.isascii():
                 self._by_skeleton.setdefault(skeleton(form), []).append(form)
                 if len(form) >= 7:
@@ -201,7 +206,7 @@ class Vocabulary:
             return
         if word[-1] == word[-2]:
             yield word[:-1]
-        single = re.sub(r"(.)\1", r"\1", word)
+        single = single_letters(word)
         if single != word:
             yield single
         vowels = sum(c in _VOWELS for c in word)

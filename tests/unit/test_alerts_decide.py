@@ -12,7 +12,7 @@ from services.alerts import decide
 from services.alerts.case import Case, Cause, Reason
 from services.alerts.decide import NotPossibleError, Outcome
 from services.alerts.intake import UNKNOWN_REGION, concerns, news_of
-from services.alerts.rules import AlertingRules
+from services.alerts.rules import AlertingRules, ClassifyFailed
 from shared.contracts import AlertState, Assessment, Kind, RiskClass, Severity, Status
 from tests.assessments import VOTING_DAY, a_failure, an_assessment
 
@@ -21,12 +21,18 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
-def absorb(assessments: Iterable[Assessment], *, case: Case | None = None, now: datetime = VOTING_DAY) -> Outcome:
+def absorb(
+    assessments: Iterable[Assessment],
+    *,
+    case: Case | None = None,
+    now: datetime = VOTING_DAY,
+    rules: AlertingRules = RULES,
+) -> Outcome:
     """Take in assessments that all concern one case."""
     known = list(assessments)
-    found = case or concerns(known[0], RULES)
+    found = case or concerns(known[0], rules)
     assert found is not None
-    return decide.absorb(found, [news_of(assessment) for assessment in known], RULES, now)
+    return decide.absorb(found, [news_of(assessment) for assessment in known], rules, now)
 
 
 def told(outcome: Outcome, now: datetime = VOTING_DAY) -> Case:
@@ -111,11 +117,13 @@ def test_a_violation_whose_class_is_open_counts_as_other_risk() -> None:
     assert case.risk_class is RiskClass.OTHER_RISK
 
 
-def test_failures_of_the_classifier_alert_the_operators_when_they_accumulate() -> None:
+def test_a_failure_of_the_classifier_alerts_the_operators_as_often_as_the_rules_say() -> None:
     failures = [a_failure(at=VOTING_DAY + MINUTE * number) for number in range(5)]
-    assert absorb(failures[:4]).case.alert is None
+    assert absorb(failures[:1]).case.alert is not None
 
-    alert = absorb(failures).case.alert
+    patient = AlertingRules(classify_failed=ClassifyFailed(reports=5))
+    assert absorb(failures[:4], rules=patient).case.alert is None
+    alert = absorb(failures, rules=patient).case.alert
     assert alert is not None
     assert (alert.cause, alert.severity, alert.reports) == (Cause.CLASSIFY_FAILED, Severity.HIGH, 5)
 

@@ -12,7 +12,7 @@ from deploy.bench.result import BenchError
 from deploy.bench.texts import json_reports, sized_json_reports, varied_texts
 from services.ingest.adapters import ADAPTERS
 from services.ingest.clean import fingerprint_text
-from services.ingest.signature import verify
+from services.ingest.signature import read_claim, verify
 
 ANSWER = b'HTTP/1.1 202 Accepted\r\nContent-Length: 7\r\n\r\n{"a":1}'
 
@@ -43,7 +43,7 @@ def test_a_request_is_whole_and_its_signature_fits() -> None:
     headers = dict(line.split(b": ", 1) for line in lines)
     assert first == b"POST /v1/reports/bench HTTP/1.1"
     assert int(headers[b"content-length"]) == len(body)
-    verify(headers, body, [key], now=time.time(), tolerance_seconds=60)
+    verify(read_claim(headers, now=time.time(), tolerance_seconds=60), body, [key])
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,10 @@ def test_handles_and_links_are_no_words() -> None:
 
 def test_a_placeholder_of_the_masking_keeps_its_meaning() -> None:
     assert VOCABULARY.keys("[telepon]") == ("<telepon>",)
+
+
+def test_a_misspelling_means_the_same_in_every_process() -> None:
+    """Sets are ordered differently from one process to the next; the choice among like words must not be."""
+    words = ["kampung", "kampang", "kemping"]
+    keys = {Vocabulary(forms=order, roots=[], slang={}).keys("kmpng") for order in (words, words[::-1])}
+    assert keys == {("kampang",)}
