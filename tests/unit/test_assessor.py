@@ -20,10 +20,15 @@ class Recorded(Outbox):
     def __init__(self) -> None:
         super().__init__()
         self.published: list[tuple[Stream, bytes]] = []
+        self.put_aside: list[str] = []
 
     def publish(self, stream: Stream, body: bytes) -> None:
         """Remember the message."""
         self.published.append((stream, body))
+
+    def quarantine(self, message: Message, *, stream: Stream, group: str, error: str, attempts: int) -> None:
+        """Remember what was put aside."""
+        self.put_aside.append(f"{stream.name} {group}: {error}")
 
 
 class Stumbling:
@@ -55,6 +60,7 @@ async def test_a_report_whose_classification_fails_shows_as_not_classified_and_i
         Kind.VIOLATION_REPORT,
     ]
     failed = judgements[1]
+    assert outbox.put_aside == ["salingjaga:reports classify: classification failed: RecursionError"], "to be replayed"
     assert (failed.primary, failed.reason, failed.rule_pack_version) == (RiskClass.NONE, "RecursionError", "7")
 
 
