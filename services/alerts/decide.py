@@ -294,7 +294,7 @@ def _update(case: Case, alert: Alert, fresh: Sequence[Sighting], rules: Alerting
     )
     if alert.state is AlertState.ACKNOWLEDGED and (rises or another_grave_one):
         alert = replace(alert, state=AlertState.NOTIFIED)
-    alert = _rescheduled(alert, rules, now, rises=rises)
+    alert = _rescheduled(alert, rules, now, rises=rises, grave=another_grave_one)
     events: list[tuple[EventName, str]] = []
     if fresh:
         events.append(("evidence_added", ""))
@@ -303,14 +303,15 @@ def _update(case: Case, alert: Alert, fresh: Sequence[Sighting], rules: Alerting
     return _recorded(case, alert, events, now, report_ids=[sighting.report_id for sighting in fresh])
 
 
-def _rescheduled(alert: Alert, rules: AlertingRules, now: datetime, *, rises: bool) -> Alert:
+def _rescheduled(alert: Alert, rules: AlertingRules, now: datetime, *, rises: bool, grave: bool) -> Alert:
     if alert.state in (AlertState.SILENCED, AlertState.ACKNOWLEDGED):
         return alert
     if rises and (alert.notifications or alert.severity.rank >= rules.notify.urgent_severity.rank):
         return replace(alert, next_at=now, next_reason=Reason.SEVERITY)
     if alert.told_at is None:
         return alert
-    tick = max(now, alert.told_at + rules.notify.group_interval)
+    interval = rules.notify.grave_interval(alert.notifications) if grave else rules.notify.group_interval
+    tick = max(now, alert.told_at + interval)
     if alert.next_at is not None and alert.next_at <= tick:
         return alert
     return replace(alert, next_at=tick, next_reason=Reason.EVIDENCE)

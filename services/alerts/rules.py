@@ -67,6 +67,8 @@ class Notify(_Section):
     """How long a less urgent alert collects evidence before it is first told, from our own first sight of it."""
     group_interval_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 15
     """New evidence is told at most so often."""
+    first_grave_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 5
+    """Another grave incident is told after so long at first, and twice as long after each telling, up to the above."""
     repeat_interval_hours: Annotated[float, Field(gt=0, le=24 * 7)] = 6
     """An alert that nobody acknowledges is told again after so long without news."""
 
@@ -79,6 +81,11 @@ class Notify(_Section):
     def group_interval(self) -> timedelta:
         """`group_interval_minutes` as a duration."""
         return timedelta(minutes=self.group_interval_minutes)
+
+    def grave_interval(self, notifications: int) -> timedelta:
+        """How long another grave incident waits after the last of so many notifications."""
+        doubled = timedelta(seconds=self.first_grave_interval_seconds) * (1 << min(max(0, notifications - 1), 20))
+        return min(doubled, self.group_interval)
 
     @property
     def repeat_interval(self) -> timedelta:

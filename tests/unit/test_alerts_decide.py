@@ -144,13 +144,36 @@ def test_new_evidence_updates_the_open_alert_and_is_told_at_the_group_interval()
     case = told(absorb([an_assessment(at=VOTING_DAY, sender="a")]))
 
     later = VOTING_DAY + MINUTE
-    outcome = absorb([an_assessment(at=later, sender="b")], case=case, now=later)
+    outcome = absorb([an_assessment(severity=Severity.MEDIUM, at=later, sender="b")], case=case, now=later)
 
     assert [event.event for event in outcome.events] == ["evidence_added"]
     alert = outcome.case.alert
     assert alert is not None
     assert (alert.reports, alert.incidents, alert.senders) == (2, 2, 2)
     assert decide.ring(outcome.case, later).notify is None
+    assert decide.ring(outcome.case, VOTING_DAY + 14 * MINUTE).notify is None
+    assert decide.ring(outcome.case, VOTING_DAY + 15 * MINUTE).notify is Reason.EVIDENCE
+
+
+def test_another_grave_incident_is_told_within_seconds_and_a_flood_of_them_ever_more_rarely() -> None:
+    case = told(absorb([an_assessment(at=VOTING_DAY)]))
+    waits = []
+    now = VOTING_DAY
+    for _ in range(12):
+        case = absorb([an_assessment(at=now)], case=case, now=now).case
+        assert case.alert is not None
+        assert case.alert.next_at is not None
+        waits.append((case.alert.next_at - now).total_seconds())
+        now = case.alert.next_at
+        case = decide.told(decide.ring(case, now).case, 2, RULES, now).case
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900, 900]
+
+
+def test_copies_of_a_grave_message_wait_for_the_group_interval() -> None:
+    first = an_assessment(at=VOTING_DAY)
+    case = told(absorb([first]))
+    copy = an_assessment(at=VOTING_DAY + MINUTE, incident_id=first.report.incident_id)
+    outcome = absorb([copy], case=case, now=VOTING_DAY + MINUTE)
     assert decide.ring(outcome.case, VOTING_DAY + 14 * MINUTE).notify is None
     assert decide.ring(outcome.case, VOTING_DAY + 15 * MINUTE).notify is Reason.EVIDENCE
 
