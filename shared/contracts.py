@@ -273,7 +273,8 @@ class Delivery(Record):
     officer_id: str
     channel: str
     """Scheme and host of the channel's URL, without credentials or addresses."""
-    outcome: Literal["sent", "failed", "abandoned"]
+    outcome: Literal["sent", "failed", "abandoned", "held"]
+    """`held`: the officer is told later, in a summary (quiet hours, or too many within an hour)."""
     attempt: int
     error: str = ""
     title: str = ""

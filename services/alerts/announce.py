@@ -1,6 +1,6 @@
 """From "this alert must be told now" to deliveries: who is told, over which channels, with which words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +9,17 @@ from uuid import uuid5
 import structlog
 
 from services.alerts import decide
-from services.alerts.case import Alert, Case, Cause, Reason
-from services.alerts.channels import channel_label, takes_html
+from services.alerts.case import Alert, Case, Cause, Reason, Target
+from services.alerts.channels import channel_label
 from services.alerts.decide import Outcome
+from services.alerts.escalation import Rung, next_rung
 from services.alerts.officers import Officer, Officers
 from services.alerts.render import Renderer, Text, bare_text
+from services.alerts.role import Role
 from services.alerts.rules import AlertingRules
 from services.alerts.store import Change, QueuedDelivery, case_key
+from shared.calendar import Calendar
+from shared.contracts import Regime
 
 log = structlog.get_logger()
 
@@ -25,69 +29,149 @@ FILE_CHANNEL = "file://"
 
 
 @dataclass(frozen=True, slots=True)
+class Recipients:
+    """Who is told.
+
+    Attributes:
+        officers: those who get the notification.
+        asked: of them, those who stand on the alert's present rung and may have to acknowledge.
+        nobody: why none of those whom the alert concerns can be told; empty when somebody can.
+    """
+
+    officers: Sequence[Officer]
+    asked: Sequence[Officer] = ()
+    nobody: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Announcer:
     """Adds to a decision the notification that is due.
 
     Args:
         officers: gives the officers who are configured now.
         rules: gives the rules that are valid now.
+        calendar: gives the calendar that is valid now, for the term of law.
         renderer: writes the words.
         notification_file: where notifications go while no officer is configured at all.
     """
 
     officers: Callable[[], Officers]
     rules: Callable[[], AlertingRules]
+    calendar: Callable[[], Calendar]
     renderer: Renderer
     notification_file: Path | None
 
-    def change(self, outcome: Outcome, now: datetime) -> Change:
-        """What is to be written: the decision, and when its alert is due the notification with it."""
+    def change(self, outcome: Outcome, now: datetime, *, province_tells: bool = False) -> Change:
+        """What is to be written: the decision, and when its alert is due the notification with it.
+
+        `province_tells` says that an alert of the same class is open for the whole province: reminders are left out.
+        """
         due = decide.ring(outcome.case, now)
         alert = due.case.alert
+        events = outcome.events + due.events
         if due.notify is None or alert is None:
-            return Change(due.case, outcome.events)
-        deliveries = self._deliveries(due.case, alert, due.notify, now)
-        told = decide.told(due.case, len(deliveries), self.rules(), now)
-        return Change(told.case, outcome.events + told.events, deliveries)
+            return Change(due.case, events)
+        if due.notify is Reason.REMINDER and province_tells:
+            log.info("reminder_left_out", alert=str(alert.alert_id), because="the province has an open alert")
+            return Change(decide.postponed(due.case, self.rules(), now).case, events)
+        rung = self._rung(due.case, alert, due.notify, now)
+        recipients = self._recipients(due.case, alert, due.notify, rung, now)
+        if rung is None or (due.notify is Reason.UNREACHED and not recipients.officers):
+            return Change(decide.nobody_left(due.case, due.notify).case, events)
+        deliveries = self._deliveries(due.case, alert, due.notify, recipients.officers, now)
+        if recipients.nobody:
+            log.error("nobody_to_tell", alert=str(alert.alert_id), region=due.case.region_code)
+        told = decide.told(
+            due.case,
+            [Target(delivery.officer_id, delivery.channel) for delivery in deliveries],
+            self.rules(),
+            now,
+            reason=due.notify,
+            rung=rung,
+            asked=[officer.id for officer in recipients.asked],
+            nobody=recipients.nobody,
+            report_until=self._report_until(due.case, alert),
+        )
+        return Change(told.case, events + told.events, deliveries)
 
-    def _deliveries(self, case: Case, alert: Alert, reason: Reason, now: datetime) -> tuple[QueuedDelivery, ...]:
-        channels = self._channels(case, alert)
-        if not channels:
-            log.error("nobody_to_tell", alert=str(alert.alert_id), region=case.region_code)
-            return ()
+    def text(self, case: Case, alert: Alert, reason: Reason, now: datetime) -> Text:
+        """The words of a notification."""
         try:
-            text = self.renderer.render(case, reason, self.rules(), now)
+            return self.renderer.render(case, reason, self.rules(), now)
         except Exception:
             # A template broken by an edit must not keep an alert from its officers.
             log.exception("notification_text_failed", alert=str(alert.alert_id))
-            text = bare_text(case, alert, reason)
-        return tuple(
-            _queued(case, alert, reason, text, officer_id=officer_id, place=place, label=label, html=html)
-            for officer_id, place, label, html in channels
-        )
+            return bare_text(case, alert, reason)
 
-    def _channels(self, case: Case, alert: Alert) -> list[tuple[str, int, str, bool]]:
+    def _deliveries(
+        self, case: Case, alert: Alert, reason: Reason, officers: Sequence[Officer], now: datetime
+    ) -> tuple[QueuedDelivery, ...]:
+        number = alert.notifications + 1
+        presses = reason in (Reason.REMINDER, Reason.ESCALATION, Reason.STALE)
+        if not self.officers().officers and self.notification_file:
+            text = self.text(case, alert, reason, now)
+            return (_queued(case, alert, text, NOBODY_CONFIGURED, 0, FILE_CHANNEL, number=number, presses=presses),)
+        if not officers:
+            return ()
+        text = self.text(case, alert, reason, now)
+        return tuple(
+            _queued(case, alert, text, officer.id, place, channel_label(officer.channels[place]),
+                    number=number, presses=presses)
+            for officer in officers
+            for place in officer.first_channels()
+        )  # fmt: skip
+
+    # Who is told
+
+    def _rung(self, case: Case, alert: Alert, reason: Reason, now: datetime) -> Rung | None:
+        here = Rung(alert.step, alert.rounds)
+        if reason not in (Reason.ESCALATION, Reason.STALE):
+            return here
+        escalation = self.rules().escalation
+        tellable = [step for step in range(1, len(escalation.steps) + 1) if self._stand_at(step, case, alert, now)]
+        following = next_rung(here, escalation, tellable)
+        return here if following is None and reason is Reason.STALE else following
+
+    def _recipients(self, case: Case, alert: Alert, reason: Reason, rung: Rung | None, now: datetime) -> Recipients:
         officers = self.officers()
         if not officers.officers:
-            return [(NOBODY_CONFIGURED, 0, FILE_CHANNEL, False)] if self.notification_file else []
-        return [
-            (officer.id, place, channel_label(url), takes_html(url))
-            for officer in self._recipients(officers, case, alert)
-            for place, url in enumerate(officer.channels)
-        ]
+            return Recipients(())
+        if reason is Reason.UNREACHED:
+            return Recipients(officers.in_stead_of(alert.unreached, case.region_code, now))
+        if rung is None:
+            return Recipients(())
+        asked = self._stand_at(rung.step, case, alert, now)
+        highest = len(self.rules().escalation.steps) if rung.rounds else rung.step
+        steps = [rung.step] if reason is Reason.ESCALATION else range(highest + 1)
+        told = {officer.id: officer for step in steps for officer in self._stand_at(step, case, alert, now)}
+        if reason is Reason.REMINDER and alert.must_acknowledge:
+            told = {id_: officer for id_, officer in told.items() if id_ not in alert.acknowledged_by}
+        if told:
+            return Recipients(list(told.values()), asked)
+        operators = [officer for officer in officers.operators(now) if officer.role is Role.OPERATOR]
+        return Recipients(operators, nobody="no officer is configured or on duty for this region")
 
-    @staticmethod
-    def _recipients(officers: Officers, case: Case, alert: Alert) -> list[Officer]:
+    def _stand_at(self, step: int, case: Case, alert: Alert, now: datetime) -> list[Officer]:
+        officers, steps = self.officers(), self.rules().escalation.steps
         if alert.cause is Cause.CLASSIFY_FAILED:
-            return officers.operators()
-        districts = {exhibit.district_code for exhibit in case.exhibits if exhibit.district_code and not exhibit.told}
-        return officers.for_place(case.region_code, districts)
+            return [] if step else officers.operators(now)
+        if 0 < step <= len(steps):
+            return officers.for_step(steps[step - 1].roles, case.region_code, now)
+        return officers.for_place(case.region_code, _new_districts(case), now) if not step else []
+
+    def _report_until(self, case: Case, alert: Alert) -> datetime:
+        gravest = max(case.exhibits, key=lambda exhibit: (exhibit.severity.rank, exhibit.at), default=None)
+        regime = gravest.regime if gravest else Regime.PILKADA
+        return self.calendar().legal_clock(regime, alert.first_known_at).due_at
+
+
+def _new_districts(case: Case) -> Collection[str]:
+    return {exhibit.district_code for exhibit in case.exhibits if exhibit.district_code and not exhibit.told}
 
 
 def _queued(
-    case: Case, alert: Alert, reason: Reason, text: Text, *, officer_id: str, place: int, label: str, html: bool
+    case: Case, alert: Alert, text: Text, officer_id: str, place: int, host: str, *, number: int, presses: bool = False
 ) -> QueuedDelivery:
-    number = alert.notifications + 1
     return QueuedDelivery(
         delivery_id=uuid5(alert.alert_id, f"{number}/{officer_id}/{place}"),
         alert_id=alert.alert_id,
@@ -95,10 +179,11 @@ def _queued(
         number=number,
         officer_id=officer_id,
         channel=place,
-        host=label,
+        host=host,
         title=text.title,
-        body=text.html if html else text.plain,
-        html=html,
+        body=text.plain,
+        html=text.html,
+        severity=alert.severity,
         newest_report_at=alert.last_known_at,
-        reminder=reason is Reason.REMINDER,
+        presses=presses,
     )

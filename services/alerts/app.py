@@ -10,6 +10,7 @@ from services.alerts.render import Renderer, utc_now
 from services.alerts.rules import AlertingRules
 from services.alerts.sending import Sender
 from services.alerts.store import CaseStore
+from services.alerts.summary import Summaries
 from services.alerts.watch import Watch
 from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS
 from shared.calendar import Calendar
@@ -34,9 +35,12 @@ def build(settings: Settings) -> Service:
     service = Service("alerts", settings)
     store = CaseStore(service.redis, rules.content.memory.length)
     renderer = Renderer(lambda: calendar.content)
-    announcer = Announcer(lambda: officers.content, lambda: rules.content, renderer, settings.notification_file)
+    announcer = Announcer(
+        lambda: officers.content, lambda: rules.content, lambda: calendar.content, renderer, settings.notification_file
+    )
     sender = Sender(store, lambda: officers.content, lambda: rules.content, settings.notification_file, utc_now)
     watch = Watch(store, announcer, lambda: rules.content, utc_now, sender.wake)
+    summaries = Summaries(store, announcer, lambda: officers.content, lambda: rules.content, utc_now, sender.wake)
 
     async def follow_configuration() -> None:
         while True:
@@ -50,5 +54,6 @@ def build(settings: Settings) -> Service:
     service.publishes(ALERT_EVENTS, Delivery)
     service.run_in_background(watch.run)
     service.run_in_background(sender.run)
+    service.run_in_background(summaries.run)
     service.run_in_background(follow_configuration)
     return service

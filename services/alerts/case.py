@@ -3,7 +3,7 @@
 These records live in Redis as MessagePack; every change makes a new one.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -88,14 +88,60 @@ class Reason(StrEnum):
     EVIDENCE = "evidence"
     SEVERITY = "severity"
     REMINDER = "reminder"
+    ESCALATION = "escalation"
+    STALE = "stale"
+    """Somebody acknowledged it long ago, and nothing followed."""
+    UNREACHED = "unreached"
+    """Those who should have been told could not be reached."""
+
+
+class Progress(StrEnum):
+    """How far a notification to one channel of one officer has come."""
+
+    WAITING = "waiting"
+    FAILING = "failing"
+    """It keeps failing and is still tried."""
+    HELD = "held"
+    """The officer gets it later: quiet hours, or too many at once."""
+    SENT = "sent"
+    GIVEN_UP = "given_up"
+
+
+class Target(Struct, frozen=True, array_like=True):
+    """One channel of one officer, in one notification."""
+
+    officer_id: str
+    channel: int
+    """Place of the channel in the officer's list."""
+    progress: Progress = Progress.WAITING
 
 
 class Waiting(Struct, frozen=True):
     """A notification whose deliveries are still under way."""
 
     number: int
-    pending: int
-    sent: bool = False
+    targets: tuple[Target, ...] = ()
+    lost: bool = False
+    """It has been recorded that this notification reached nobody."""
+
+    @property
+    def sent(self) -> bool:
+        """Whether anybody has been reached."""
+        return any(target.progress is Progress.SENT for target in self.targets)
+
+    @property
+    def reaches_nobody(self) -> bool:
+        """Whether every channel has been given up or keeps failing."""
+        return all(target.progress in (Progress.FAILING, Progress.GIVEN_UP) for target in self.targets)
+
+    def is_new(self, officer_id: str, channel: int) -> bool:
+        """Whether this channel has no part in the notification yet."""
+        return all((target.officer_id, target.channel) != (officer_id, channel) for target in self.targets)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will become of it."""
+        return all(target.progress in (Progress.SENT, Progress.GIVEN_UP) for target in self.targets)
 
 
 class HistoryEntry(Struct, frozen=True):
@@ -132,11 +178,36 @@ class Alert(Struct, frozen=True):
     waiting: tuple[Waiting, ...] = ()
     events: int = 0
     history: tuple[HistoryEntry, ...] = ()
+    step: int = 0
+    """How far it has climbed: 0 for those it concerns first, then the steps of alerting.yaml from 1."""
+    rounds: int = 0
+    """How often the steps have been climbed to the end."""
+    escalate_at: datetime | None = None
+    """When the next step is told unless somebody acknowledges; `None` when there is none left."""
+    widen_at: datetime | None = None
+    """When others are told in the stead of those who could not be reached."""
+    unreached: tuple[str, ...] = ()
+    """Officers who could not be reached since anybody was."""
+    must_acknowledge: tuple[str, ...] = ()
+    """Officers of the present step who must all acknowledge; empty when one acknowledgement is enough."""
+    acknowledged_by: tuple[str, ...] = ()
+    acknowledged_at: datetime | None = None
+    acknowledgement_ends_at: datetime | None = None
+    """When the acknowledgement counts no longer unless it is renewed."""
+    acknowledgement_lasts: timedelta = timedelta(hours=24)
+    report_until: datetime | None = None
+    """Until when a report is in time by law; `None` before the first notification."""
 
     @property
     def is_open(self) -> bool:
         """Whether the region counts as flagged."""
         return self.state is not AlertState.RESOLVED
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When something has to happen to it next."""
+        times = (self.next_at, self.escalate_at, self.widen_at, self.acknowledgement_ends_at)
+        return min((at for at in times if at), default=None)
 
 
 class Case(Struct, frozen=True):

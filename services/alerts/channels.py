@@ -79,7 +79,8 @@ def send_by_apprise(url: str, notification: Notification, timeout_seconds: float
     if plugin is None:
         raise ChannelError("Apprise does not understand this channel's URL")
     plugin.socket_connect_timeout = min(_CONNECT_SECONDS, timeout_seconds)
-    plugin.socket_read_timeout = timeout_seconds
+    # A little longer than our own limit: a channel that does not answer must not look like one that refuses.
+    plugin.socket_read_timeout = timeout_seconds + 1
     channel = Apprise(asset=_ASSET)
     channel.add(plugin)
     result = channel.notify(

@@ -5,7 +5,7 @@ knows Redis, officers or channels.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -13,8 +13,21 @@ from uuid import UUID, uuid5
 
 from msgspec.structs import replace
 
-from services.alerts.case import Alert, Case, Cause, Exhibit, HistoryEntry, News, Reason, Sighting, Waiting
-from services.alerts.rules import AlertingRules
+from services.alerts.case import (
+    Alert,
+    Case,
+    Cause,
+    Exhibit,
+    HistoryEntry,
+    News,
+    Progress,
+    Reason,
+    Sighting,
+    Target,
+    Waiting,
+)
+from services.alerts.escalation import Rung, acknowledgement_ends_at, escalates_at
+from services.alerts.rules import Acknowledge, AlertingRules
 from shared.contracts import AlertEvent, AlertState, RiskClass, Severity
 
 _ALERTS = UUID("6f0c6b52-3c59-5f0e-9c39-6a2f5d1b7a10")
@@ -24,6 +37,8 @@ _GRAVEST_SHOWN = 3
 _NEWEST_SHOWN = 3
 _HISTORY_KEPT = 50
 _IDS_IN_EVENT = 100
+_WAITING_KEPT = 50
+_AT_REST = (AlertState.ACKNOWLEDGED, AlertState.SILENCED, AlertState.RESOLVED)
 
 EventName = Literal[
     "opened", "evidence_added", "severity_raised", "notification_sent", "no_notification_sent",
@@ -74,58 +89,162 @@ def absorb(case: Case, news: Iterable[News], rules: AlertingRules, now: datetime
 
 
 def ring(case: Case, now: datetime) -> Outcome:
-    """Say whether the alert must be told now, and why."""
+    """Say whether the alert must be told now, and why.
+
+    One reason at a time: what else is due stays due, and is said when this one has been told.
+    """
     alert = case.alert
-    if not alert or not alert.is_open or alert.next_at is None or alert.next_at > now:
+    if not alert or not alert.is_open:
         return Outcome(case)
-    if alert.state is AlertState.SILENCED:
-        alert = replace(alert, state=AlertState.NOTIFIED if alert.told_at else AlertState.OPEN)
-    reason = alert.next_reason if alert.notifications else Reason.FIRST
-    return Outcome(replace(case, alert=alert), notify=reason)
+    if _is_due(alert.acknowledgement_ends_at, now):
+        return _gone_stale(case, alert, now)
+    if _is_due(alert.next_at, now):
+        if alert.state is AlertState.SILENCED:
+            alert = replace(alert, state=_standing(alert))
+        reason = alert.next_reason if alert.notifications else Reason.FIRST
+        return Outcome(replace(case, alert=alert), notify=reason)
+    if _is_due(alert.widen_at, now):
+        return Outcome(case, notify=Reason.UNREACHED)
+    if _is_due(alert.escalate_at, now):
+        return Outcome(case, notify=Reason.ESCALATION)
+    return Outcome(case)
 
 
-def told(case: Case, recipients: int, rules: AlertingRules, now: datetime) -> Outcome:
-    """Note that a notification was handed to the outbox for so many channels; with none, that nobody could be told."""
+def told(
+    case: Case,
+    targets: Sequence[Target],
+    rules: AlertingRules,
+    now: datetime,
+    *,
+    reason: Reason = Reason.FIRST,
+    rung: Rung | None = None,
+    asked: Collection[str] = (),
+    nobody: str = "",
+    report_until: datetime | None = None,
+) -> Outcome:
+    """Note that a notification was handed to the outbox for these channels; with none, that nobody could be told.
+
+    Args:
+        case, targets, rules, now: what was told, to whom, under which rules, when.
+        reason: why it was told.
+        rung: how far the alert has climbed with it; where it stood before, when nothing is given.
+        asked: the officers who stand on that rung.
+        nobody: why none of those whom it concerns could be told, though the operators are.
+        report_until: until when a report is in time by law.
+    """
     alert = _open_alert(case)
     number = alert.notifications + 1
+    rung = rung or Rung(alert.step, alert.rounds)
+    climbs = rung != Rung(alert.step, alert.rounds)
     alert = replace(
         alert,
         notifications=number,
-        told_at=now,
-        next_at=now + rules.notify.repeat_interval,
-        next_reason=Reason.REMINDER,
-        waiting=(*alert.waiting, Waiting(number, recipients)) if recipients else alert.waiting,
+        waiting=(*alert.waiting, Waiting(number, tuple(targets)))[-_WAITING_KEPT:] if targets else alert.waiting,
+        acknowledgement_lasts=rules.escalation.acknowledgement_lasts,
+        report_until=report_until or alert.report_until,
     )
-    case = replace(case, alert=alert, exhibits=tuple(replace(exhibit, told=True) for exhibit in case.exhibits))
-    if recipients:
-        return Outcome(case)
-    return _recorded(case, alert, [("no_notification_sent", "no officer is configured for this region")], now)
+    if reason is Reason.UNREACHED:
+        alert = replace(alert, widen_at=None)
+    else:
+        needs_all = rules.escalation.acknowledge_at(rung.step) is Acknowledge.ALL
+        following = escalates_at(rung, rules.escalation, now)
+        alert = replace(
+            alert,
+            step=rung.step,
+            rounds=rung.rounds,
+            must_acknowledge=tuple(sorted(asked)) if needs_all else (),
+            acknowledged_by=() if climbs else alert.acknowledged_by,
+            escalate_at=following if climbs else alert.escalate_at or following,
+            state=AlertState.ESCALATED if climbs else alert.state,
+        )
+    if reason not in (Reason.UNREACHED, Reason.ESCALATION):
+        alert = replace(alert, told_at=now, next_at=now + rules.notify.repeat_interval, next_reason=Reason.REMINDER)
+        case = replace(case, exhibits=tuple(replace(exhibit, told=True) for exhibit in case.exhibits))
+    events: list[tuple[EventName, str]] = []
+    if climbs:
+        events.append(("escalated", _climbed(rung, rules, reason)))
+    if nobody or not targets:
+        events.append(("no_notification_sent", nobody or "nobody is left who could be told"))
+    return _recorded(case, alert, events, now)
 
 
-def delivered(case: Case, alert_id: UUID, number: int, *, sent: bool, now: datetime) -> Outcome:
-    """Note that a delivery of notification `number` has been sent or given up.
+def nobody_left(case: Case, reason: Reason) -> Outcome:
+    """Note that there is no further step, or nobody to stand in; the alert stays open and is reminded of."""
+    alert = _open_alert(case)
+    changed = {"widen_at": None} if reason is Reason.UNREACHED else {"escalate_at": None}
+    return Outcome(replace(case, alert=replace(alert, **changed)))
 
-    The first one sent makes the alert `notified`; when all are given up, nobody has been told and that is recorded.
+
+def postponed(case: Case, rules: AlertingRules, now: datetime) -> Outcome:
+    """Leave out a reminder, since an alert of the province says the same; the next one is due as usual."""
+    return Outcome(replace(case, alert=replace(_open_alert(case), next_at=now + rules.notify.repeat_interval)))
+
+
+def delivered(
+    case: Case, alert_id: UUID, number: int, targets: Sequence[Target], *, reason: str = "", now: datetime
+) -> Outcome:
+    """Note what has become of some channels of notification `number`; channels new to it are added.
+
+    The first one reached makes the alert `notified`. When every channel fails or is given up nobody has been told: that
+    is recorded once (with `reason`), and others are told at once.
     """
     alert = case.alert
     waiting = next((item for item in alert.waiting if item.number == number), None) if alert else None
     if not alert or alert.alert_id != alert_id or not waiting:
         return Outcome(case)
-    after = Waiting(number, waiting.pending - 1, waiting.sent or sent)
-    others = tuple(item for item in alert.waiting if item.number != number)
-    alert = replace(alert, waiting=(*others, after) if after.pending > 0 else others)
-    if sent and not waiting.sent:
+    changed = {(target.officer_id, target.channel): target for target in targets}
+    known = {(target.officer_id, target.channel): target for target in waiting.targets}
+    after = replace(waiting, targets=tuple((known | changed).values()))
+    events: list[tuple[EventName, str]] = []
+    if after.sent and not waiting.sent:
         if alert.state is AlertState.OPEN:
             alert = replace(alert, state=AlertState.NOTIFIED)
-        return _recorded(case, alert, [("notification_sent", f"notification {number}")], now)
-    if after.pending <= 0 and not after.sent:
-        return _recorded(case, alert, [("no_notification_sent", f"notification {number}: every channel failed")], now)
-    return Outcome(replace(case, alert=alert))
+        alert = replace(alert, unreached=())
+        events.append(("notification_sent", f"notification {number}"))
+    elif after.reaches_nobody and not after.lost and alert.state not in _AT_REST:
+        after = replace(after, lost=True)
+        tried = {*alert.unreached, *(target.officer_id for target in after.targets)}
+        alert = replace(alert, widen_at=now, unreached=tuple(sorted(tried)))
+        events.append(("no_notification_sent", f"notification {number}: {reason or 'every channel fails'}"))
+    others = tuple(item for item in alert.waiting if item.number != number)
+    alert = replace(alert, waiting=others if after.settled else (*others, after))
+    return _recorded(case, alert, events, now)
+
+
+def summarised(case: Case, alert_id: UUID, officer_id: str, progress: Progress, now: datetime) -> Outcome:
+    """Note what has become of the summary in which an officer was told what had been held back for them."""
+    outcome = Outcome(case)
+    for waiting in case.alert.waiting if case.alert else ():
+        held = [
+            replace(target, progress=progress)
+            for target in waiting.targets
+            if target.officer_id == officer_id and target.progress in (Progress.HELD, Progress.FAILING)
+        ]
+        if held:
+            after = delivered(outcome.case, alert_id, waiting.number, held, now=now)
+            outcome = Outcome(after.case, outcome.events + after.events)
+    return outcome
 
 
 def acknowledge(case: Case, *, actor: str, reason: str, now: datetime) -> Outcome:
-    """An officer takes the alert: reminders stop until something graver comes. Raises `NotPossibleError`."""
-    alert = replace(_open_alert(case), state=AlertState.ACKNOWLEDGED, next_at=None)
+    """An officer takes the alert: nobody is told any more until something graver comes, or nothing follows.
+
+    Where everybody asked must acknowledge, it goes on until the last one has. Acknowledging again renews it. Raises
+    `NotPossibleError`.
+    """
+    alert = _open_alert(case)
+    by = tuple(dict.fromkeys((*alert.acknowledged_by, actor)))
+    alert = replace(alert, acknowledged_by=by)
+    missing = [officer for officer in alert.must_acknowledge if officer not in by]
+    if missing and alert.state is not AlertState.ACKNOWLEDGED:
+        words = f"{reason} (still asked: {', '.join(missing)})".strip()
+        return _recorded(case, alert, [("acknowledged", words)], now, actor=actor)
+    alert = replace(
+        _resting(alert),
+        state=AlertState.ACKNOWLEDGED,
+        acknowledged_at=now,
+        acknowledgement_ends_at=acknowledgement_ends_at(alert.acknowledgement_lasts, alert.report_until, now),
+    )
     return _recorded(case, alert, [("acknowledged", reason)], now, actor=actor)
 
 
@@ -134,7 +253,7 @@ def resolve(case: Case, *, actor: str, reason: str, now: datetime) -> Outcome:
 
     Raises `NotPossibleError`.
     """
-    alert = replace(_open_alert(case), state=AlertState.RESOLVED, next_at=None, waiting=())
+    alert = replace(_resting(_open_alert(case)), state=AlertState.RESOLVED, waiting=())
     case = replace(case, sightings=tuple(replace(sighting, spent=True) for sighting in case.sightings))
     return _recorded(case, alert, [("resolved", reason)], now, actor=actor)
 
@@ -151,9 +270,43 @@ def silence(case: Case, until: datetime, *, actor: str, reason: str, rules: Aler
         raise NotPossibleError(f"a silence may last {rules.silences.longest_hours:g} hours at most (alerting.yaml)")
     if not reason.strip():
         raise NotPossibleError("a silence needs a reason")
-    alert = replace(_open_alert(case), state=AlertState.SILENCED, next_at=until, next_reason=Reason.REMINDER)
+    alert = replace(_resting(_open_alert(case)), state=AlertState.SILENCED, next_at=until, next_reason=Reason.REMINDER)
     words = f"until {until.isoformat(timespec='minutes')}: {reason}"
     return _recorded(case, alert, [("silenced", words)], now, actor=actor)
+
+
+def _is_due(at: datetime | None, now: datetime) -> bool:
+    return at is not None and at <= now
+
+
+def _resting(alert: Alert) -> Alert:
+    """Nothing is due of it by itself any more."""
+    return replace(alert, next_at=None, escalate_at=None, widen_at=None, acknowledgement_ends_at=None)
+
+
+def _standing(alert: Alert) -> AlertState:
+    """Where an alert stands that is neither silenced nor acknowledged."""
+    if alert.step or alert.rounds:
+        return AlertState.ESCALATED
+    return AlertState.NOTIFIED if alert.told_at else AlertState.OPEN
+
+
+def _gone_stale(case: Case, alert: Alert, now: datetime) -> Outcome:
+    hours = (now - (alert.acknowledged_at or now)) / timedelta(hours=1)
+    words = f"nothing followed the acknowledgement by {', '.join(alert.acknowledged_by)} for {hours:.1f} hours"
+    alert = replace(
+        alert, state=AlertState.ESCALATED, acknowledged_by=(), acknowledged_at=None, acknowledgement_ends_at=None
+    )
+    outcome = _recorded(case, alert, [("escalated", words)], now)
+    return Outcome(outcome.case, outcome.events, notify=Reason.STALE)
+
+
+def _climbed(rung: Rung, rules: AlertingRules, reason: Reason) -> str:
+    cause = "the acknowledgement went stale" if reason is Reason.STALE else "nobody has acknowledged"
+    if not rung.step:
+        return f"{cause}; round {rung.rounds + 1} begins"
+    steps = rules.escalation.steps
+    return f"{cause}; step {rung.step} of {len(steps)}: {', '.join(steps[rung.step - 1].roles)}"
 
 
 # Evidence
@@ -293,7 +446,11 @@ def _update(case: Case, alert: Alert, fresh: Sequence[Sighting], rules: Alerting
         last_known_at=max([alert.last_known_at, *times]),
     )
     if alert.state is AlertState.ACKNOWLEDGED and (rises or another_grave_one):
-        alert = replace(alert, state=AlertState.NOTIFIED)
+        alert = replace(
+            _resting(alert), state=AlertState.NOTIFIED, acknowledged_by=(), acknowledged_at=None, step=0, rounds=0
+        )
+    elif rises:
+        alert = replace(alert, rounds=0, acknowledged_by=())
     alert = _rescheduled(alert, rules, now, rises=rises, grave=another_grave_one)
     events: list[tuple[EventName, str]] = []
     if fresh:

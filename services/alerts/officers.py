@@ -2,29 +2,22 @@
 
 import re
 from collections.abc import Collection, Iterable
-from enum import StrEnum
+from datetime import datetime, timedelta
 from functools import cache
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from services.alerts.channels import is_usable
+from services.alerts.duty import QuietHours, Rota, ZoneName
+from services.alerts.role import Role
+from services.alerts.zones import zone_info, zone_of
 from shared.regions.gazetteer import Gazetteer
 
 FILE_NAME = "officers.yaml"
 
 _REGION_CODE = re.compile(r"\d{2}(\.\d{2}(\.\d{2})?)?")
 _NATIONAL = ""
-
-
-class Role(StrEnum):
-    """Where an officer stands; operators look after the system itself."""
-
-    PANWASCAM = "panwascam"
-    REGENCY = "regency"
-    PROVINCE = "province"
-    NATIONAL = "national"
-    OPERATOR = "operator"
 
 
 def _known_region(code: str) -> str:
@@ -63,6 +56,27 @@ class Officer(BaseModel):
     """Region codes; each stands for everything inside it. `*` is all of Indonesia."""
     channels: Annotated[tuple[Annotated[str, AfterValidator(_usable_channel)], ...], Field(min_length=1)]
     """Apprise URLs. They hold secrets and never leave this process but to their channel."""
+    channels_order: Literal["all", "first"] = "all"
+    """Whether all channels are told at once, or the first that works, in their order."""
+    quiet_hours: QuietHours | None = None
+    time_zone: ZoneName = ""
+
+    @property
+    def zone(self) -> str:
+        """The officer's time zone: as configured, else that of the first region."""
+        return self.time_zone or zone_of(self.regions[0])
+
+    def quiet_until(self, now: datetime) -> datetime | None:
+        """When the quiet hours of now end; `None` when the officer may be disturbed."""
+        return self.quiet_hours.until(now, self.zone) if self.quiet_hours else None
+
+    def first_channels(self) -> range:
+        """Places of the channels that are told at first."""
+        return range(1 if self.channels_order == "first" else len(self.channels))
+
+    def channel_after(self, channel: int) -> int | None:
+        """The channel to turn to when this one fails; `None` when all are told anyway, or none is left."""
+        return channel + 1 if self.channels_order == "first" and channel + 1 < len(self.channels) else None
 
 
 class Officers(BaseModel):
@@ -71,6 +85,15 @@ class Officers(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     officers: tuple[Officer, ...] = ()
+    rotas: tuple[Rota, ...] = ()
+
+    @model_validator(mode="after")
+    def _rotas_name_officers(self) -> Self:
+        known = {officer.id for officer in self.officers}
+        for rota in self.rotas:
+            if stranger := next((id_ for id_ in rota.officers if id_ not in known), None):
+                raise ValueError(f"the rota {rota.id!r} names {stranger!r}, who is no officer of this file")
+        return self
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
@@ -84,23 +107,49 @@ class Officers(BaseModel):
         """The officer of this id, if there is (still) one."""
         return next((officer for officer in self.officers if officer.id == id_), None)
 
-    def for_place(self, region_code: str, district_codes: Collection[str] = ()) -> list[Officer]:
-        """Who is told of something in a region.
+    def for_place(
+        self, region_code: str, district_codes: Collection[str] = (), at: datetime | None = None
+    ) -> list[Officer]:
+        """Who is told first of something in a region.
 
         Those whose region code is the longest that covers the place: the regency's, else the province's, else the
-        national ones. The officers of the districts named are told too, beside their regency and not in its stead.
-        Empty when nobody covers it at all.
+        national ones. The officers of the districts named are told too, beside their regency and not in its stead. With
+        `at`, only those on duty then: where nobody is, the next larger region stands in. Empty when nobody covers it.
         """
-        people = [officer for officer in self.officers if officer.role is not Role.OPERATOR]
+        people = [officer for officer in self._on_duty(at) if officer.role not in (Role.OPERATOR, Role.HEAD)]
         told = {officer.id: officer for officer in _nearest(people, region_code)}
         for district in district_codes:
             told |= {officer.id: officer for officer in people if district in officer.regions}
         return list(told.values())
 
-    def operators(self) -> list[Officer]:
+    def for_step(self, roles: Collection[Role], region_code: str, at: datetime | None = None) -> list[Officer]:
+        """Who is told in a step of the escalation: of each role those on duty with the smallest region around it."""
+        people = self._on_duty(at)
+        found = [_nearest((one for one in people if one.role is role), region_code) for role in roles]
+        return list({officer.id: officer for officers in found for officer in officers}.values())
+
+    def in_stead_of(self, tried: Collection[str], region_code: str, at: datetime | None = None) -> list[Officer]:
+        """Who is told when those tried could not be reached: the nearest others on duty, else the operators."""
+        others = [officer for officer in self._on_duty(at) if officer.id not in tried]
+        first = [officer for officer in others if officer.role not in (Role.OPERATOR, Role.HEAD)]
+        return _nearest(first, region_code) or [officer for officer in others if officer.role is Role.OPERATOR]
+
+    def operators(self, at: datetime | None = None) -> list[Officer]:
         """Who is told that the system itself fails: the operators, else the national officers, else everybody."""
-        operators = [officer for officer in self.officers if officer.role is Role.OPERATOR]
+        operators = [officer for officer in self._on_duty(at) if officer.role is Role.OPERATOR]
         return operators or _nearest(self.officers, _NATIONAL) or list(self.officers)
+
+    def _on_duty(self, at: datetime | None) -> list[Officer]:
+        if at is None or not self.rotas:
+            return list(self.officers)
+        in_rotas = {id_ for rota in self.rotas for id_ in rota.officers}
+        on_duty = {rota.on_duty(at, self.zone_of_rota(rota)) for rota in self.rotas}
+        return [officer for officer in self.officers if officer.id not in in_rotas or officer.id in on_duty]
+
+    def zone_of_rota(self, rota: Rota) -> str:
+        """The time zone of a rota: as configured, else that of its first officer."""
+        first = self.by_id(rota.officers[0])
+        return rota.time_zone or (first.zone if first else "WIB")
 
 
 def _nearest(officers: Iterable[Officer], region_code: str) -> list[Officer]:
@@ -124,3 +173,30 @@ def uncovered(officers: Officers, regency_codes: Iterable[str]) -> list[str]:
     if not officers.officers:
         return []
     return [code for code in regency_codes if not officers.for_place(code)]
+
+
+def without_own(officers: Officers, regency_codes: Iterable[str]) -> list[str]:
+    """The regencies of which only officers of their province or of all Indonesia are told, for `salingjaga check`."""
+    own = {code[:5] for officer in officers.officers if officer.role not in (Role.OPERATOR, Role.HEAD)
+           for code in officer.regions if len(code) == len("63.11")}  # fmt: skip
+    covered = [code for code in regency_codes if officers.for_place(code)]
+    return [code for code in covered if code not in own]
+
+
+def gaps(officers: Officers, start: datetime, days: int = 14) -> dict[str, datetime]:
+    """Regions for which, at a hand-over of the coming days, nobody of their own is on duty, and when first."""
+    found: dict[str, datetime] = {}
+    moments = sorted(moment for rota in officers.rotas for moment in _hand_overs(officers, rota, start, days))
+    in_rotas = {id_ for rota in officers.rotas for id_ in rota.officers}
+    regions = {code for officer in officers.officers if officer.id in in_rotas for code in officer.regions}
+    for moment in moments:
+        for region in sorted(regions - found.keys()):
+            if not any(region in officer.regions for officer in officers.for_place(region, at=moment)):
+                found[region] = moment
+    return found
+
+
+def _hand_overs(officers: Officers, rota: Rota, start: datetime, days: int) -> Iterable[datetime]:
+    there = start.astimezone(zone_info(officers.zone_of_rota(rota)))
+    first = there.replace(hour=rota.hand_over.hour, minute=rota.hand_over.minute, second=0, microsecond=0)
+    return (first + timedelta(days=number) for number in range(days + 1))

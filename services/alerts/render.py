@@ -13,10 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from services.alerts.case import Alert, Case, Cause, CitedNorm, Exhibit, Reason
 from services.alerts.rules import AlertingRules
+from services.alerts.zones import zone_of
 from shared.calendar import Calendar, Deadline
 from shared.contracts import Regime, RiskClass, Severity, Status
 
-_SEVERITY = {
+SEVERITY_WORDS = {
     Severity.CRITICAL: "KRITIS",
     Severity.HIGH: "TINGGI",
     Severity.MEDIUM: "SEDANG",
@@ -33,11 +34,16 @@ _STATUS = {
     Status.PLANNED: "Diduga direncanakan",
     Status.ADJUDICATED: "Menurut laporan sudah diputus",
 }
-_NEWS = {Reason.EVIDENCE: "bukti baru", Reason.SEVERITY: "tingkat naik", Reason.REMINDER: "belum ditangani"}
+_NEWS = {
+    Reason.EVIDENCE: "bukti baru",
+    Reason.SEVERITY: "tingkat naik",
+    Reason.REMINDER: "belum ditangani",
+    Reason.ESCALATION: "eskalasi",
+    Reason.STALE: "belum ada tindak lanjut",
+    Reason.UNREACHED: "petugas tidak terjangkau",
+}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
 
-_WITA = frozenset({"51", "52", "53", "63", "64", "65", "71", "72", "73", "74", "75", "76"})
-_WIT = frozenset({"81", "82", "91", "92", "93", "94", "95", "96", "97"})
 _ZONES = {"WIB": 7, "WITA": 8, "WIT": 9}
 
 _TITLE_CHARACTERS = 120
@@ -54,12 +60,6 @@ class Text:
     title: str
     plain: str
     html: str
-
-
-def zone_of(region_code: str) -> str:
-    """`WIB`, `WITA` or `WIT` by the province's code (Keputusan Presiden 41/1987); WIB when the place is unknown."""
-    province = region_code[:2]
-    return "WITA" if province in _WITA else "WIT" if province in _WIT else "WIB"
 
 
 def local_time(at: datetime, zone: str) -> str:
@@ -135,7 +135,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "severity_word": _SEVERITY.__getitem__,
+        "severity_word": SEVERITY_WORDS.__getitem__,
         "status_word": lambda status: _STATUS.get(status, "Diduga"),
         "local": local_time,
         "district": lambda name: name if name.startswith(("Kecamatan ", "Distrik ")) else f"Kecamatan {name}",
@@ -158,8 +158,8 @@ def title_of(case: Case, alert: Alert, reason: Reason) -> str:
     """The lock screen's line: severity, class, region, and what is new about it."""
     news = f" ({_NEWS[reason]})" if reason in _NEWS else ""
     if alert.cause is Cause.CLASSIFY_FAILED:
-        return f"[{_SEVERITY[alert.severity]}] Klasifikasi gagal: {alert.reports} laporan belum diperiksa{news}"
-    words = f"[{_SEVERITY[alert.severity]}] Dugaan {_CLASS[case.risk_class]}: {case.region_name}"
+        return f"[{SEVERITY_WORDS[alert.severity]}] Klasifikasi gagal: {alert.reports} laporan belum diperiksa{news}"
+    words = f"[{SEVERITY_WORDS[alert.severity]}] Dugaan {_CLASS[case.risk_class]}: {case.region_name}"
     return words[: _TITLE_CHARACTERS - len(news)] + news
 
 
@@ -173,7 +173,7 @@ def bare_text(case: Case, alert: Alert, reason: Reason) -> Text:
 def _why(alert: Alert, reason: Reason, rules: AlertingRules) -> str:
     if reason is Reason.FIRST:
         causes = {
-            Cause.SINGLE: f"peringatan pertama; satu laporan saja sudah bertingkat {_SEVERITY[alert.severity]}.",
+            Cause.SINGLE: f"peringatan pertama; satu laporan saja sudah bertingkat {SEVERITY_WORDS[alert.severity]}.",
             Cause.BURST: f"peringatan pertama; {alert.incidents} kejadian sejenis dilaporkan "
             f"dalam {rules.flag.burst.within_hours:g} jam.",
             Cause.CLASSIFY_FAILED: f"{alert.reports} laporan gagal diklasifikasi "
@@ -183,7 +183,13 @@ def _why(alert: Alert, reason: Reason, rules: AlertingRules) -> str:
     if reason is Reason.EVIDENCE:
         return "ada bukti baru sejak pemberitahuan terakhir."
     if reason is Reason.SEVERITY:
-        return f"tingkatnya naik menjadi {_SEVERITY[alert.severity]}."
+        return f"tingkatnya naik menjadi {SEVERITY_WORDS[alert.severity]}."
+    if reason is Reason.ESCALATION:
+        return "eskalasi; belum ada yang menyatakan menangani peringatan ini."
+    if reason is Reason.STALE:
+        return "peringatan ini sudah dinyatakan ditangani, tetapi belum ada tindak lanjut yang tercatat."
+    if reason is Reason.UNREACHED:
+        return "petugas yang seharusnya diberi tahu tidak terjangkau; pesan ini diteruskan kepada Anda."
     return "pengingat; belum ada yang menyatakan menangani peringatan ini."
 
 

@@ -1,13 +1,22 @@
 """alerting.yaml: what flags a region, when officers are told, and how hard a channel is tried."""
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from services.alerts.role import Role
 from shared.contracts import Severity, Status
 
 FILE_NAME = "alerting.yaml"
+
+
+class Acknowledge(StrEnum):
+    """Whose acknowledgement ends the escalation."""
+
+    ANY = "any"
+    ALL = "all"
 
 
 class _Section(BaseModel):
@@ -121,6 +130,8 @@ class Sending(_Section):
     """A channel that has not answered by then has failed this attempt."""
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] = 60
     """A delivery whose sender died is taken up again after so long."""
+    failover_after_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """After so many failed attempts others are told besides: the officer's next channel, else whoever stands above."""
     at_once_per_host: Annotated[int, Field(ge=1, le=64)] = 8
     """Deliveries under way to one host; a host that fails gets one at a time until it answers again."""
 
@@ -130,6 +141,64 @@ class Sending(_Section):
             raise ValueError("lease_seconds must be longer than timeout_seconds: a slow channel would be told twice")
         if self.longest_retry_seconds < self.first_retry_seconds:
             raise ValueError("longest_retry_seconds must not be shorter than first_retry_seconds")
+        return self
+
+
+class Step(_Section):
+    """One step of the escalation."""
+
+    after_minutes: Annotated[float, Field(gt=0, le=7 * 24 * 60)]
+    """So long after the step before, while nobody acknowledges."""
+    roles: Annotated[tuple[Role, ...], Field(min_length=1)]
+    """Who is told: of each role the officers with the smallest region around the place."""
+    acknowledge: Acknowledge = Acknowledge.ANY
+
+    @property
+    def after(self) -> timedelta:
+        """`after_minutes` as a duration."""
+        return timedelta(minutes=self.after_minutes)
+
+
+class Escalation(_Section):
+    """What happens while nobody acknowledges an alert, or when nothing follows an acknowledgement."""
+
+    steps: Annotated[tuple[Step, ...], Field(max_length=20)] = (
+        Step(after_minutes=15, roles=(Role.HEAD,)),
+        Step(after_minutes=30, roles=(Role.PROVINCE,)),
+        Step(after_minutes=60, roles=(Role.NATIONAL,)),
+    )
+    repeat: Annotated[int, Field(ge=0, le=100)] = 3
+    """How often it begins anew after the last step; then the alert stays open and is reminded of."""
+    acknowledge: Acknowledge = Acknowledge.ANY
+    """Whether everybody told first must acknowledge, or one is enough."""
+    acknowledgement_expires_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24
+    """An acknowledgement that nothing follows counts no longer; earlier when the law's term is short."""
+
+    @property
+    def acknowledgement_lasts(self) -> timedelta:
+        """`acknowledgement_expires_hours` as a duration."""
+        return timedelta(hours=self.acknowledgement_expires_hours)
+
+    def acknowledge_at(self, step: int) -> Acknowledge:
+        """Whose acknowledgement a step needs; step 0 stands for those told first."""
+        return self.steps[step - 1].acknowledge if 0 < step <= len(self.steps) else self.acknowledge
+
+
+class Limits(_Section):
+    """How many notifications one officer gets; what goes beyond comes as one summary."""
+
+    per_hour: Annotated[int, Field(ge=1, le=1000)] = 20
+    critical_per_hour: Annotated[int, Field(ge=1, le=1000)] = 60
+    """Critical alerts pass up to here."""
+
+    def of(self, severity: Severity) -> int:
+        """The limit for an alert of this severity."""
+        return self.critical_per_hour if severity is Severity.CRITICAL else self.per_hour
+
+    @model_validator(mode="after")
+    def _critical_passes(self) -> Self:
+        if self.critical_per_hour < self.per_hour:
+            raise ValueError("critical_per_hour must not be smaller than per_hour: grave alerts would wait first")
         return self
 
 
@@ -151,7 +220,9 @@ class AlertingRules(_Section):
     flag: Flag = Flag()
     classify_failed: ClassifyFailed = ClassifyFailed()
     notify: Notify = Notify()
+    escalation: Escalation = Escalation()
     silences: Silences = Silences()
+    limits: Limits = Limits()
     sending: Sending = Sending()
     memory: Memory = Memory()
 

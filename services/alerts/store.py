@@ -7,35 +7,42 @@ after a crash therefore finds its reports known and changes nothing.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import ResponseError
 
 from services.alerts.case import Case
 from shared.bus.errors import DependencyAwayError
 from shared.bus.healing import AWAY
 from shared.bus.streams import ALERT_EVENTS
-from shared.contracts import AlertEvent, Delivery, RiskClass
+from shared.contracts import AlertEvent, Delivery, RiskClass, Severity
+from shared.observability import metrics
 
-_PREFIX = "salingjaga:alert:"
+# One hash tag for every key of a script: a Redis Cluster keeps them, and the stream of events, on one node.
+_PREFIX = "salingjaga:{alerts}:"
 _DUE = f"{_PREFIX}due"
 _INDEX = f"{_PREFIX}index"
 _HOSTS = f"{_PREFIX}hosts"
 _OUTBOX = f"{_PREFIX}outbox:"
 _DELIVERY = f"{_PREFIX}delivery:"
+_HELD_DUE = f"{_PREFIX}held-due"
+_HELD = f"{_PREFIX}held:"
+_TOLD = f"{_PREFIX}told:"
 
+_HOUR = timedelta(hours=1)
 _PASSING_REFUSALS = ("OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING")
 
-# Run the commands when the case has the version that was read and (if a second key is given) that key still exists.
-# Each command comes as the number of its words and the words.
+# Run the commands when the document has the version that was read and (if one is named) a delivery still waits. Each
+# command comes as the number of its words and the words; KEYS holds every key that they name.
 _APPLY = """
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
-if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 0 then return -1 end
-local at = 2
+if ARGV[2] == '1' and redis.call('EXISTS', KEYS[2]) == 0 then return -1 end
+local at = 3
 while ARGV[at] do
   local words = tonumber(ARGV[at])
   redis.call(unpack(ARGV, at + 1, at + words))
@@ -44,23 +51,36 @@ end
 return 1
 """
 
-# Hand out what is due on each host, as far as it has room, and move it behind the lease at once.
+# Lease one delivery that is due. An attempt before this one whose outcome nobody has noted leaves it unsure for ever.
 _CLAIM = """
-local claimed = {}
-for i = 5, #ARGV, 2 do
-  local queue = ARGV[1] .. ARGV[i]
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', queue, '-inf', ARGV[3], 'LIMIT', 0, ARGV[i + 1])) do
-    local document = redis.call('HGET', ARGV[2] .. id, 'document')
-    if document then
-      redis.call('ZADD', queue, ARGV[4], id)
-      claimed[#claimed + 1] = {document, redis.call('HINCRBY', ARGV[2] .. id, 'attempt', 1)}
-    else
-      redis.call('ZREM', queue, id)
-    end
-  end
-  if redis.call('EXISTS', queue) == 0 then redis.call('SREM', KEYS[1], ARGV[i]) end
+local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not due or tonumber(due) > tonumber(ARGV[2]) then return nil end
+local document = redis.call('HGET', KEYS[2], 'document')
+if not document then
+  redis.call('ZREM', KEYS[1], ARGV[1])
+  return nil
 end
-return claimed
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+local attempt = redis.call('HINCRBY', KEYS[2], 'attempt', 1)
+local known = tonumber(redis.call('HGET', KEYS[2], 'known') or '0')
+if known < attempt - 1 then redis.call('HSET', KEYS[2], 'unsure', '1') end
+return {document, attempt, redis.call('HEXISTS', KEYS[2], 'unsure')}
+"""
+
+_FORGET_EMPTY = "if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SREM', KEYS[2], ARGV[1]) end"
+
+# Count a notification of an officer, once however often it is tried; or say when there is room for it.
+_COUNT = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+local told = redis.call('ZCARD', KEYS[1])
+local limit = tonumber(ARGV[4])
+if told < limit then
+  redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], ARGV[5])
+  return 0
+end
+return redis.call('ZRANGE', KEYS[1], told - limit, told - limit, 'WITHSCORES')[2]
 """
 
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
@@ -84,9 +104,14 @@ class QueuedDelivery(msgspec.Struct, frozen=True):
     """Scheme and host of the channel when the delivery was queued; deliveries of one host share its room."""
     title: str
     body: str
-    html: bool
+    html: str
+    """The same for channels that show HTML."""
+    severity: Severity
     newest_report_at: datetime
-    reminder: bool = False
+    presses: bool = False
+    """It presses for an acknowledgement (reminder, escalation) and tells nothing new."""
+    summary_of: tuple[tuple[UUID, str], ...] = ()
+    """Alerts (with the keys of their cases) that a summary tells of; empty for a notification of one alert."""
 
 
 _delivery_decoder = msgspec.msgpack.Decoder(QueuedDelivery)
@@ -98,18 +123,53 @@ class Claimed:
 
     delivery: QueuedDelivery
     attempt: int
+    unsure: bool = False
+    """What became of an earlier attempt is not known: the officer may have got it already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of an attempt; it is written only while the delivery is still there.
+
+    Attributes:
+        again_at: when it is tried again; `None` ends the delivery.
+        outcome_known: whether the channel certainly did not take it.
+    """
+
+    delivery: QueuedDelivery
+    record: Delivery
+    again_at: datetime | None = None
+    outcome_known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An officer is told of this case's alert only in a summary, not before `until`."""
+
+    officer_id: str
+    alert_id: UUID
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A changed case and what follows from it; `case` is `None` when it is gone and stays so."""
+    """A changed case and what follows from it; a case that is `None` is left as it is."""
 
     case: Case | None
     events: tuple[AlertEvent, ...] = ()
     deliveries: tuple[QueuedDelivery, ...] = ()
-    settles: Delivery | None = None
-    """The outcome that ends a delivery; it is written only while the delivery is still there."""
-    settled_host: str = ""
+    settlement: Settlement | None = None
+    hold: Hold | None = None
+    records: tuple[Delivery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What has been held back for an officer: alerts with the keys of their cases."""
+
+    officer_id: str
+    version: bytes
+    alerts: Mapping[UUID, str]
 
 
 Decide = Callable[[Case | None], Change | None]
@@ -178,20 +238,63 @@ class CaseStore:
 
         The lease is the record of the intent to send: a delivery whose sender dies is handed out again when it ends.
         """
-        wanted = [part for host, free in room.items() if free > 0 for part in (host, free)]
-        if not wanted:
+        hosts = [host for host, free in room.items() if free > 0]
+        if not hosts:
             return []
-        answer = await _answered(
-            self.redis.eval(_CLAIM, 1, _HOSTS, _OUTBOX, _DELIVERY, _ms(now), _ms(now + lease), *wanted)
-        )
-        return [Claimed(_delivery_decoder.decode(document), int(attempt)) for document, attempt in answer]
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for host in hosts:
+                pipe.zrangebyscore(f"{_OUTBOX}{host}", "-inf", _ms(now), start=0, num=room[host])
+            found = await _answered(pipe.execute())
+        due = [(host, id_.decode()) for host, ids in zip(hosts, found, strict=True) for id_ in ids]
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for host, id_ in due:
+                keys = (f"{_OUTBOX}{host}", f"{_DELIVERY}{id_}")
+                pipe.eval(_CLAIM, 2, *keys, id_, str(_ms(now)), str(_ms(now + lease)))
+            for host, ids in zip(hosts, found, strict=True):
+                if not ids:
+                    pipe.eval(_FORGET_EMPTY, 2, f"{_OUTBOX}{host}", _HOSTS, host)
+            answers = await _answered(pipe.execute())
+        return [
+            Claimed(_delivery_decoder.decode(answer[0]), int(answer[1]), unsure=bool(answer[2]))
+            for answer in answers[: len(due)]
+            if answer
+        ]
 
-    async def postpone(self, delivery: QueuedDelivery, record: Delivery, until: datetime) -> None:
-        """Note a failed attempt and try again at `until`."""
-        async with self.redis.pipeline(transaction=True) as pipe:
-            pipe.zadd(f"{_OUTBOX}{delivery.host}", {str(delivery.delivery_id): _ms(until)}, xx=True)
-            pipe.xadd(ALERT_EVENTS.name, {"body": record.model_dump_json()})
-            await _answered(pipe.execute())
+    # Officers who are told later
+
+    async def room_for(self, officer_id: str, notification: str, limit: int, now: datetime) -> datetime | None:
+        """Count a notification of an officer among those of the hour; `None` when it may be sent.
+
+        A notification counts once, over however many channels and attempts. Beyond `limit`: when there is room again.
+        """
+        words = (notification, str(_ms(now)), str(_ms(now - _HOUR)), str(limit), str(_ms_of(_HOUR)))
+        answer = await _answered(self.redis.eval(_COUNT, 1, f"{_TOLD}{officer_id}", *words))
+        return _time(float(answer)) + _HOUR if answer else None
+
+    async def held_due(self, now: datetime) -> list[str]:
+        """Officers for whom something is held back that they may be told by now."""
+        return [id_.decode() for id_ in await _answered(self.redis.zrangebyscore(_HELD_DUE, "-inf", _ms(now)))]
+
+    async def held(self, officer_id: str) -> Held:
+        """What is held back for an officer."""
+        fields = await _answered(self.redis.hgetall(f"{_HELD}{officer_id}"))
+        version = fields.pop(b"version", b"0")
+        return Held(officer_id, version, {UUID(id_.decode()): key.decode() for id_, key in fields.items()})
+
+    async def hold_until(self, officer_id: str, until: datetime) -> None:
+        """Hold it back for longer."""
+        await _answered(self.redis.zadd(_HELD_DUE, {officer_id: _ms(until)}, xx=True))
+
+    async def release(self, held: Held, deliveries: Sequence[QueuedDelivery]) -> bool:
+        """Hand over a summary of what was held back; only while nothing else has been added to it (else `False`)."""
+        key = f"{_HELD}{held.officer_id}"
+        commands: list[Command] = [("DEL", key), ("ZREM", _HELD_DUE, held.officer_id)]
+        for delivery in deliveries:
+            commands += _queue_commands(delivery)
+        async with self.redis.pipeline(transaction=False) as pipe:
+            _queue_apply(pipe, key, held.version, commands)
+            (answer,) = await _answered(pipe.execute())
+        return int(answer) == 1
 
     # Reading and writing
 
@@ -210,12 +313,12 @@ class CaseStore:
             return []
         async with self.redis.pipeline(transaction=False) as pipe:
             for key, read, change in changes:
-                keys = [key]
-                if change.settles:
-                    keys.append(f"{_DELIVERY}{change.settles.delivery_id}")
-                words = [word for command in self._commands(key, read, change) for word in (len(command), *command)]
-                pipe.eval(_APPLY, len(keys), *keys, read.version, *words)
+                settled = change.settlement.delivery.delivery_id if change.settlement else None
+                _queue_apply(pipe, key, read.version, self._commands(key, read, change), settled)
             answers = await _answered(pipe.execute())
+        for (_, _, change), answer in zip(changes, answers, strict=True):
+            for event in change.events if int(answer) == 1 else ():
+                metrics.alert_events.labels(event.event).inc()
         return [int(answer) for answer in answers]
 
     def _commands(self, key: str, read: _Read, change: Change) -> list[Command]:
@@ -226,13 +329,12 @@ class CaseStore:
             commands.append(("XADD", ALERT_EVENTS.name, "*", "body", event.model_dump_json()))
         for delivery in change.deliveries:
             commands += _queue_commands(delivery)
-        if change.settles:
-            id_ = str(change.settles.delivery_id)
-            commands += [
-                ("DEL", f"{_DELIVERY}{id_}"),
-                ("ZREM", f"{_OUTBOX}{change.settled_host}", id_),
-                ("XADD", ALERT_EVENTS.name, "*", "body", change.settles.model_dump_json()),
-            ]
+        if change.settlement:
+            commands += _settle_commands(change.settlement)
+        if change.hold:
+            commands += _hold_commands(change.hold, key)
+        for record in change.records:
+            commands.append(("XADD", ALERT_EVENTS.name, "*", "body", record.model_dump_json()))
         return commands
 
     def _case_commands(self, key: str, read: _Read, case: Case) -> Iterable[Command]:
@@ -242,8 +344,8 @@ class CaseStore:
             yield "PERSIST", key
         else:
             yield "PEXPIRE", key, str(int(self.memory.total_seconds() * 1000))
-        if alert and alert.next_at:
-            yield "ZADD", _DUE, str(_ms(alert.next_at)), key
+        if alert and alert.due_at:
+            yield "ZADD", _DUE, str(_ms(alert.due_at)), key
         else:
             yield "ZREM", _DUE, key
         before = read.case.alert if read.case else None
@@ -258,6 +360,12 @@ def case_key(region_code: str, risk_class: RiskClass) -> str:
     return f"{_PREFIX}case:{region_code}:{risk_class}"
 
 
+def province_of(key: str) -> str:
+    """The key of the province's case of the same class, for a case inside a province; else empty."""
+    start, region_code, risk_class = key.rsplit(":", 2)
+    return f"{start}:{region_code[:2]}:{risk_class}" if len(region_code) > len("63") else ""
+
+
 def _queue_commands(delivery: QueuedDelivery) -> Iterable[Command]:
     id_ = str(delivery.delivery_id)
     yield "HSET", f"{_DELIVERY}{id_}", "document", _encoder.encode(delivery), "attempt", "0"
@@ -265,8 +373,48 @@ def _queue_commands(delivery: QueuedDelivery) -> Iterable[Command]:
     yield "SADD", _HOSTS, delivery.host
 
 
+def _settle_commands(settlement: Settlement) -> Iterable[Command]:
+    id_, queue = str(settlement.record.delivery_id), f"{_OUTBOX}{settlement.delivery.host}"
+    if settlement.again_at is None:
+        yield "DEL", f"{_DELIVERY}{id_}"
+        yield "ZREM", queue, id_
+    else:
+        yield "ZADD", queue, "XX", str(_ms(settlement.again_at)), id_
+        if settlement.outcome_known:
+            yield "HSET", f"{_DELIVERY}{id_}", "known", str(settlement.record.attempt)
+    yield "XADD", ALERT_EVENTS.name, "*", "body", settlement.record.model_dump_json()
+
+
+def _hold_commands(hold: Hold, key: str) -> Iterable[Command]:
+    yield "HSET", f"{_HELD}{hold.officer_id}", str(hold.alert_id), key
+    yield "HINCRBY", f"{_HELD}{hold.officer_id}", "version", "1"
+    yield "ZADD", _HELD_DUE, "LT", str(_ms(hold.until)), hold.officer_id
+
+
+def _queue_apply(
+    pipe: Pipeline, key: str, version: bytes, commands: Sequence[Command], waiting: UUID | None = None
+) -> None:
+    guard = [f"{_DELIVERY}{waiting}"] if waiting else []
+    # The key of every command used here is its first argument.
+    keys = list(dict.fromkeys([key, *guard, *(_text(command[1]) for command in commands)]))
+    words = [word for command in commands for word in (len(command), *command)]
+    pipe.eval(_APPLY, len(keys), *keys, version, "1" if waiting else "0", *words)
+
+
+def _text(word: str | bytes) -> str:
+    return word if isinstance(word, str) else word.decode()
+
+
 def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
+
+
+def _ms_of(length: timedelta) -> int:
+    return int(length.total_seconds() * 1000)
+
+
+def _time(ms: float) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 async def _answered(act: Any) -> Any:

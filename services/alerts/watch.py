@@ -9,14 +9,15 @@ import structlog
 
 from services.alerts import decide
 from services.alerts.announce import Announcer
-from services.alerts.case import Case, News
+from services.alerts.case import Alert, Case, News
 from services.alerts.decide import Outcome
 from services.alerts.intake import concerns, news_of, read
 from services.alerts.rules import AlertingRules
-from services.alerts.store import CaseStore, Change, Decide, case_key
+from services.alerts.store import CaseStore, Change, Decide, case_key, province_of
 from shared.bus.errors import DependencyAwayError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
+from shared.contracts import AlertState
 
 log = structlog.get_logger()
 
@@ -85,15 +86,25 @@ class Watch:
         """Tell what is due to be told. Returns how many cases were looked at; raises `DependencyAwayError`."""
         keys = await self._store.due(self._clock())
         if keys:
-            await self._store.update(dict.fromkeys(keys, self._due))
+            provinces = await self._provinces_that_tell(keys)
+            await self._store.update({key: self._due(province_of(key) in provinces) for key in keys})
             self._announced()
         return len(keys)
 
-    def _due(self, stored: Case | None) -> Change | None:
-        if stored is None:
-            return None
-        change = self._announcer.change(Outcome(stored), self._clock())
-        return None if change.case is stored else change
+    async def _provinces_that_tell(self, keys: Sequence[str]) -> set[str]:
+        """Of the provinces around these cases, those with an open alert of the same class that has been told."""
+        provinces = sorted({province for key in keys if (province := province_of(key))})
+        cases = await self._store.cases(provinces)
+        return {key for key, case in zip(provinces, cases, strict=True) if case and case.alert and tells(case.alert)}
+
+    def _due(self, province_tells: bool) -> Decide:
+        def decided(stored: Case | None) -> Change | None:
+            if stored is None:
+                return None
+            change = self._announcer.change(Outcome(stored), self._clock(), province_tells=province_tells)
+            return None if change.case is stored else change
+
+        return decided
 
     async def run(self) -> None:
         """Look at what is due, until cancelled."""
@@ -103,3 +114,8 @@ class Watch:
             except DependencyAwayError as error:
                 log.debug("cases_away", error=str(error))
             await asyncio.sleep(TICK_SECONDS)
+
+
+def tells(alert: Alert) -> bool:
+    """Whether officers hear of this alert, so that it may speak for those inside its province."""
+    return alert.is_open and alert.told_at is not None and alert.state is not AlertState.SILENCED

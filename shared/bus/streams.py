@@ -21,7 +21,8 @@ class Stream:
 SUBMISSIONS = Stream("salingjaga:submissions", ("normaliser",))
 REPORTS = Stream("salingjaga:reports", ("classify",))
 ASSESSMENTS = Stream("salingjaga:assessments", ("archive", "alerts"))
-ALERT_EVENTS = Stream("salingjaga:alert-events", ("archive",))
+ALERT_EVENTS = Stream("salingjaga:{alerts}:events", ("archive",))
+"""Written by scripts together with the alerts themselves: the hash tag puts both on one node of a Redis Cluster."""
 QUARANTINE = Stream("salingjaga:quarantine", ())
 
 ALL = (SUBMISSIONS, REPORTS, ASSESSMENTS, ALERT_EVENTS, QUARANTINE)

@@ -26,7 +26,11 @@ batch_seconds = Histogram("salingjaga_batch_seconds", "Seconds for one batch", [
 classify_failed = Counter("salingjaga_classify_failed_total", "Reports whose classification failed")
 # Rows written to ClickHouse, by table.
 archived_rows = Counter("salingjaga_archived_rows_total", "Rows written to ClickHouse", ["table"])
-# Notifications by outcome. `abandoned`: an officer was not reached, look at the officer's channel.
+# What happened to alerts. `no_notification_sent`: an alert reached nobody, look at officers.yaml and its channels;
+# `escalated` growing: nobody acknowledges.
+alert_events = Counter("salingjaga_alert_events_total", "Events of alerts", ["event"])
+# Notifications by outcome. `held`: quiet hours or an officer's limit, a summary follows. `abandoned`: an officer was
+# not reached, look at the officer's channel.
 deliveries = Counter("salingjaga_deliveries_total", "Notifications by outcome", ["outcome"])
 # Seconds from a report's receipt to its notification's hand-over. p99 above 1 for critical: see the backlog.
 notify_seconds = Histogram("salingjaga_notify_seconds", "Seconds from receipt to notification", buckets=_FAST)

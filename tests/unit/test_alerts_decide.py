@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.alerts import decide
-from services.alerts.case import Case, Cause, Reason
+from services.alerts.case import Case, Cause, Progress, Reason, Target
 from services.alerts.decide import NotPossibleError, Outcome
 from services.alerts.intake import UNKNOWN_REGION, concerns, news_of
 from services.alerts.rules import AlertingRules, ClassifyFailed
@@ -19,6 +19,9 @@ from tests.assessments import VOTING_DAY, a_failure, an_assessment
 RULES = AlertingRules()
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+CHANNELS = (Target("balangan-1", 0), Target("balangan-1", 1))
+SENT, ALSO_SENT = (Target("balangan-1", place, Progress.SENT) for place in (0, 1))
+GIVEN_UP, ALSO_GIVEN_UP = (Target("balangan-1", place, Progress.GIVEN_UP) for place in (0, 1))
 
 
 def absorb(
@@ -37,7 +40,7 @@ def absorb(
 
 def told(outcome: Outcome, now: datetime = VOTING_DAY) -> Case:
     """The case after its notification went to two channels."""
-    return decide.told(decide.ring(outcome.case, now).case, 2, RULES, now).case
+    return decide.told(decide.ring(outcome.case, now).case, CHANNELS, RULES, now).case
 
 
 def mediums(count: int, *, step: timedelta = HOUR, incident: int | None = None) -> list[Assessment]:
@@ -165,7 +168,7 @@ def test_another_grave_incident_is_told_within_seconds_and_a_flood_of_them_ever_
         assert case.alert.next_at is not None
         waits.append((case.alert.next_at - now).total_seconds())
         now = case.alert.next_at
-        case = decide.told(decide.ring(case, now).case, 2, RULES, now).case
+        case = decide.told(decide.ring(case, now).case, CHANNELS, RULES, now).case
     assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900, 900]
 
 
@@ -198,7 +201,7 @@ def test_a_grave_report_ends_the_wait_of_an_alert_that_collects() -> None:
 def test_an_alert_that_nobody_takes_is_told_again_and_an_acknowledged_one_is_not() -> None:
     case = told(absorb([an_assessment(at=VOTING_DAY)]))
     much_later = VOTING_DAY + timedelta(hours=6)
-    assert decide.ring(case, much_later - MINUTE).notify is None
+    assert decide.ring(case, much_later - MINUTE).notify is Reason.ESCALATION
     assert decide.ring(case, much_later).notify is Reason.REMINDER
 
     taken = decide.acknowledge(case, actor="balangan-1", reason="menuju lokasi", now=VOTING_DAY + HOUR)
@@ -274,8 +277,8 @@ def test_incidents_of_a_resolved_burst_do_not_help_to_open_the_next() -> None:
 def test_the_first_channel_reached_makes_the_alert_notified_and_the_second_changes_nothing() -> None:
     case = told(absorb([an_assessment(at=VOTING_DAY)]))
     assert case.alert is not None
-    first = decide.delivered(case, case.alert.alert_id, 1, sent=True, now=VOTING_DAY)
-    second = decide.delivered(first.case, case.alert.alert_id, 1, sent=True, now=VOTING_DAY)
+    first = decide.delivered(case, case.alert.alert_id, 1, [SENT], now=VOTING_DAY)
+    second = decide.delivered(first.case, case.alert.alert_id, 1, [ALSO_SENT], now=VOTING_DAY)
 
     assert [event.event for event in first.events] == ["notification_sent"]
     assert first.events[0].state is AlertState.NOTIFIED
@@ -284,14 +287,14 @@ def test_the_first_channel_reached_makes_the_alert_notified_and_the_second_chang
 
 def test_that_nobody_could_be_told_is_recorded() -> None:
     opened = absorb([an_assessment(at=VOTING_DAY)]).case
-    without_officers = decide.told(opened, 0, RULES, VOTING_DAY)
+    without_officers = decide.told(opened, (), RULES, VOTING_DAY)
     assert [event.event for event in without_officers.events] == ["no_notification_sent"]
 
-    case = decide.told(opened, 2, RULES, VOTING_DAY).case
+    case = decide.told(opened, CHANNELS, RULES, VOTING_DAY).case
     assert case.alert is not None
-    one_given_up = decide.delivered(case, case.alert.alert_id, 1, sent=False, now=VOTING_DAY)
+    one_given_up = decide.delivered(case, case.alert.alert_id, 1, [GIVEN_UP], now=VOTING_DAY)
     assert not one_given_up.events
-    both_given_up = decide.delivered(one_given_up.case, case.alert.alert_id, 1, sent=False, now=VOTING_DAY)
+    both_given_up = decide.delivered(one_given_up.case, case.alert.alert_id, 1, [ALSO_GIVEN_UP], now=VOTING_DAY)
     assert [event.event for event in both_given_up.events] == ["no_notification_sent"]
 
 

@@ -10,10 +10,11 @@ from services.alerts import decide
 from services.alerts.case import Reason
 from services.alerts.channels import channel_label, without_secrets
 from services.alerts.intake import concerns, news_of
-from services.alerts.render import Renderer, Text, local_time, zone_of
+from services.alerts.render import Renderer, Text, local_time
 from services.alerts.rules import AlertingRules, Sending
 from services.alerts.sending import retry_delay
 from services.alerts.text import QUOTE_CHARACTERS, clean, quote
+from services.alerts.zones import zone_of
 from shared.calendar import Calendar
 from shared.contracts import Severity, Status
 from tests.assessments import GIVING, VOTING_DAY, an_assessment
