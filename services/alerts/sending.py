@@ -115,6 +115,11 @@ class Sender:
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def under_way(self) -> int:
+        """Deliveries that this process is sending now."""
+        return len(self._under_way)
+
     def wake(self) -> None:
         """Look at the outbox now: something was put into it."""
         self._wake.set()

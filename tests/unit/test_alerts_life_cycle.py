@@ -1,0 +1,370 @@
+"""How an alert climbs, rests and comes back: the clock is moved by hand, the officers are those of a small file."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.alerts import decide
+from services.alerts.announce import Announcer
+from services.alerts.case import Alert, Case, Progress, Target
+from services.alerts.decide import Outcome
+from services.alerts.escalation import Rung, acknowledgement_ends_at, next_rung
+from services.alerts.intake import concerns, news_of
+from services.alerts.officers import Officers
+from services.alerts.render import Renderer
+from services.alerts.rules import AlertingRules, Escalation
+from services.alerts.store import Change, QueuedDelivery
+from shared.calendar import Calendar
+from shared.contracts import AlertState, Assessment, Severity
+from tests.assessments import AMBON, VOTING_DAY, a_failure, an_assessment
+
+CALENDAR = Calendar.load(Path(__file__).resolve().parents[2] / "deploy" / "config" / "calendar.yaml")
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+def an_officer(id_: str, role: str, region: str, **more: Any) -> dict[str, Any]:
+    """An officer with one webhook."""
+    channels = more.pop("channels", ["json://127.0.0.1:9000/alerts"])
+    return {"id": id_, "role": role, "regions": [region], "channels": channels, **more}
+
+
+LADDER = [
+    an_officer("balangan-1", "regency", "63.11"),
+    an_officer("balangan-2", "regency", "63.11"),
+    an_officer("ketua", "head", "63.11"),
+    an_officer("kalsel", "province", "63"),
+    an_officer("nasional", "national", "*"),
+    an_officer("operator", "operator", "*"),
+]
+
+
+class Desk:
+    """One case at a time, with everything that was told of it."""
+
+    def __init__(self, people: Sequence[dict[str, Any]] = LADDER, **rules: Any) -> None:
+        self.officers = Officers.model_validate({"officers": list(people)})
+        self.rules = AlertingRules.model_validate(rules)
+        self.announcer = Announcer(
+            lambda: self.officers, lambda: self.rules, lambda: CALENDAR, Renderer(lambda: CALENDAR), None
+        )
+        self.now = VOTING_DAY
+        self.case: Case | None = None
+        self.told: list[tuple[timedelta, set[str]]] = []
+        self.deliveries: list[QueuedDelivery] = []
+        self.events: list[str] = []
+        self.province_tells = False
+
+    def report(self, assessment: Assessment) -> None:
+        """Take in an assessment now."""
+        case = self.case or concerns(assessment, self.rules)
+        assert case is not None
+        self._take(self.announcer.change(decide.absorb(case, [news_of(assessment)], self.rules, self.now), self.now))
+
+    def apply(self, outcome: Outcome) -> None:
+        """What somebody decided."""
+        self._take(Change(outcome.case, outcome.events))
+
+    def look(self) -> None:
+        """What the service does whenever it looks at what is due."""
+        assert self.case is not None
+        change = self.announcer.change(Outcome(self.case), self.now, province_tells=self.province_tells)
+        self._take(change)
+
+    def wait(self, length: timedelta) -> None:
+        """Let time pass, looking whenever something is due, as the service does."""
+        end = self.now + length
+        while self.alert.due_at and self.alert.due_at <= end:
+            self.now = max(self.now, self.alert.due_at)
+            self.look()
+        self.now = end
+
+    @property
+    def alert(self) -> Alert:
+        """The alert of the case."""
+        assert self.case is not None
+        assert self.case.alert is not None
+        return self.case.alert
+
+    @property
+    def state(self) -> str:
+        """Where the alert stands."""
+        return self.alert.state.value
+
+    def reached(self, progress: Progress, *, number: int | None = None) -> None:
+        """What has become of every channel of a notification (the last one)."""
+        assert self.case is not None
+        number = number or self.alert.notifications
+        targets = [Target(one.officer_id, one.channel, progress) for one in self.deliveries if one.number == number]
+        self.apply(decide.delivered(self.case, self.alert.alert_id, number, targets, now=self.now))
+
+    def acknowledge(self, actor: str) -> None:
+        """An officer acknowledges now."""
+        assert self.case is not None
+        self.apply(decide.acknowledge(self.case, actor=actor, reason="", now=self.now))
+
+    def _take(self, change: Change) -> None:
+        self.case = change.case
+        self.events += [event.event for event in change.events]
+        if change.deliveries:
+            self.told.append((self.now - VOTING_DAY, {one.officer_id for one in change.deliveries}))
+            self.deliveries += change.deliveries
+
+
+def a_grave_one(at: datetime = VOTING_DAY, severity: Severity = Severity.HIGH) -> Assessment:
+    """A report that flags Balangan by itself."""
+    return an_assessment(severity=severity, at=at)
+
+
+def test_an_alert_that_nobody_takes_climbs_every_step_and_begins_anew_until_its_rounds_are_over() -> None:
+    desk = Desk(escalation={"repeat": 1}, notify={"repeat_interval_hours": 100})
+    desk.report(a_grave_one())
+    desk.wait(timedelta(hours=50))
+    first = {"balangan-1", "balangan-2"}
+    climb = [(0, first), (15, {"ketua"}), (45, {"kalsel"}), (105, {"nasional"})]
+    again = [(120, first), (135, {"ketua"}), (165, {"kalsel"}), (225, {"nasional"})]
+    assert desk.told == [(MINUTE * minutes, people) for minutes, people in climb + again]
+    assert desk.events.count("escalated") == 7
+    assert desk.alert.is_open
+    assert desk.alert.state is AlertState.ESCALATED
+    assert desk.alert.escalate_at is None
+
+
+def test_an_alert_whose_rounds_are_over_is_still_reminded_of_and_a_higher_severity_starts_it_anew() -> None:
+    desk = Desk(escalation={"repeat": 0})
+    desk.report(a_grave_one())
+    desk.wait(timedelta(hours=7))
+    assert desk.told[-1] == (timedelta(hours=6), {"balangan-1", "balangan-2", "ketua", "kalsel", "nasional"})
+    assert desk.alert.escalate_at is None
+
+    quiet = Desk(escalation={"repeat": 1, "steps": [{"after_minutes": 5, "roles": ["head"]}]})
+    quiet.report(a_grave_one())
+    quiet.wait(HOUR)
+    assert quiet.alert.escalate_at is None
+    quiet.report(a_grave_one(quiet.now, Severity.CRITICAL))
+    assert quiet.alert.escalate_at == quiet.now + 5 * MINUTE
+
+
+def test_an_acknowledged_alert_climbs_no_further() -> None:
+    desk = Desk()
+    desk.report(a_grave_one())
+    desk.wait(20 * MINUTE)
+    desk.acknowledge("ketua")
+    desk.wait(timedelta(hours=12))
+    assert desk.told == [(timedelta(0), {"balangan-1", "balangan-2"}), (15 * MINUTE, {"ketua"})]
+    assert desk.alert.state is AlertState.ACKNOWLEDGED
+
+
+def test_steps_where_nobody_stands_cost_no_time() -> None:
+    desk = Desk([LADDER[0], LADDER[4]], escalation={"repeat": 0})
+    desk.report(a_grave_one())
+    desk.wait(16 * MINUTE)
+    assert desk.told[-1] == (15 * MINUTE, {"nasional"})
+
+
+def test_where_nobody_stands_above_an_alert_does_not_climb() -> None:
+    desk = Desk([LADDER[0]])
+    desk.report(a_grave_one())
+    desk.wait(timedelta(hours=5))
+    assert len(desk.told) == 1
+    assert "escalated" not in desk.events
+
+
+def test_an_acknowledgement_that_nothing_follows_goes_stale_and_the_next_step_is_told_as_well() -> None:
+    desk = Desk(escalation={"acknowledgement_expires_hours": 10})
+    desk.report(a_grave_one())
+    desk.acknowledge("balangan-1")
+    desk.wait(9 * HOUR)
+    assert len(desk.told) == 1
+    desk.wait(HOUR)
+    assert desk.told[-1] == (10 * HOUR, {"balangan-1", "balangan-2", "ketua"})
+    assert desk.alert.state is AlertState.ESCALATED
+    assert desk.events[-2:] == ["escalated", "escalated"]
+    desk.wait(31 * MINUTE)
+    assert desk.told[-1][1] == {"kalsel"}
+
+
+def test_acknowledging_again_renews_it() -> None:
+    desk = Desk(escalation={"acknowledgement_expires_hours": 10})
+    desk.report(a_grave_one())
+    desk.acknowledge("balangan-1")
+    desk.wait(9 * HOUR)
+    desk.acknowledge("balangan-1")
+    desk.wait(9 * HOUR)
+    assert len(desk.told) == 1
+
+
+@pytest.mark.parametrize(("left", "hours"), [(timedelta(days=7), 24), (10 * HOUR, 5), (HOUR, 1), (-HOUR, 24)])
+def test_an_acknowledgement_goes_stale_sooner_when_the_law_leaves_little_time(left: timedelta, hours: float) -> None:
+    ends = acknowledgement_ends_at(timedelta(hours=24), VOTING_DAY + left, VOTING_DAY)
+    assert ends == VOTING_DAY + timedelta(hours=hours)
+
+
+def test_the_term_of_law_is_counted_from_the_first_report() -> None:
+    desk = Desk()
+    desk.report(a_grave_one())
+    assert desk.alert.report_until is not None
+    assert timedelta(days=6) < desk.alert.report_until - VOTING_DAY < timedelta(days=8)
+
+
+def test_a_new_trigger_ends_an_acknowledgement_and_the_climb_begins_at_the_bottom() -> None:
+    desk = Desk()
+    desk.report(a_grave_one())
+    desk.wait(50 * MINUTE)
+    desk.acknowledge("kalsel")
+    desk.report(a_grave_one(desk.now, Severity.CRITICAL))
+    assert desk.told[-1] == (50 * MINUTE, {"balangan-1", "balangan-2"})
+    desk.wait(15 * MINUTE)
+    assert desk.told[-1] == (65 * MINUTE, {"ketua"})
+
+
+def test_where_everybody_must_acknowledge_it_climbs_until_the_last_one_has() -> None:
+    desk = Desk(escalation={"acknowledge": "all"})
+    desk.report(a_grave_one())
+    desk.acknowledge("balangan-1")
+    assert desk.state == "open"
+    desk.acknowledge("balangan-2")
+    assert desk.state == "acknowledged"
+
+    other = Desk(escalation={"acknowledge": "all"})
+    other.report(a_grave_one())
+    other.acknowledge("balangan-1")
+    other.wait(15 * MINUTE)
+    assert other.told[-1][1] == {"ketua"}
+    other.acknowledge("ketua")
+    assert other.alert.state is AlertState.ACKNOWLEDGED, "of the step reached one acknowledgement is enough"
+
+
+def test_who_has_acknowledged_already_is_not_reminded_while_others_are_asked() -> None:
+    desk = Desk(escalation={"acknowledge": "all", "steps": []})
+    desk.report(a_grave_one())
+    desk.acknowledge("balangan-1")
+    desk.wait(6 * HOUR)
+    assert desk.told[-1] == (6 * HOUR, {"balangan-2"})
+
+
+def test_a_grave_news_of_an_escalated_alert_is_told_to_everybody_it_has_climbed_to() -> None:
+    desk = Desk()
+    desk.report(a_grave_one())
+    desk.wait(16 * MINUTE)
+    desk.report(a_grave_one(desk.now, Severity.CRITICAL))
+    assert desk.told[-1] == (16 * MINUTE, {"balangan-1", "balangan-2", "ketua"})
+
+
+def test_when_every_channel_fails_the_parent_is_told_at_once_then_the_operators_then_it_is_given_up() -> None:
+    desk = Desk(escalation={"steps": []})
+    desk.report(a_grave_one())
+    desk.reached(Progress.FAILING)
+    desk.wait(timedelta(0))
+    assert desk.told[-1] == (timedelta(0), {"kalsel"})
+    desk.reached(Progress.GIVEN_UP)
+    desk.wait(timedelta(0))
+    desk.reached(Progress.FAILING)
+    desk.wait(timedelta(0))
+    desk.reached(Progress.FAILING)
+    desk.wait(timedelta(0))
+    assert [people for _, people in desk.told] == [{"balangan-1", "balangan-2"}, {"kalsel"}, {"nasional"}, {"operator"}]
+    assert desk.events == ["opened", *["no_notification_sent"] * 4]
+    assert desk.alert.due_at == VOTING_DAY + 6 * HOUR, "it is reminded of"
+
+
+def test_a_failing_channel_that_recovers_is_recorded_and_one_that_works_needs_no_stand_in() -> None:
+    desk = Desk(escalation={"steps": []})
+    desk.report(a_grave_one())
+    desk.reached(Progress.FAILING)
+    desk.reached(Progress.SENT)
+    assert desk.events == ["opened", "no_notification_sent", "notification_sent"]
+    assert desk.alert.state is AlertState.NOTIFIED
+
+    half = Desk(escalation={"steps": []})
+    half.report(a_grave_one())
+    assert half.case is not None
+    targets = [Target("balangan-1", 0, Progress.FAILING), Target("balangan-2", 0, Progress.SENT)]
+    half.apply(decide.delivered(half.case, half.alert.alert_id, 1, targets, now=half.now))
+    half.wait(HOUR)
+    assert len(half.told) == 1
+
+
+def test_where_nobody_is_configured_the_operators_are_told_and_it_is_recorded() -> None:
+    desk = Desk([LADDER[0], LADDER[5]])
+    desk.report(an_assessment(severity=Severity.HIGH, at=VOTING_DAY, region=AMBON))
+    assert desk.told == [(timedelta(0), {"operator"})]
+    assert desk.events == ["opened", "no_notification_sent"]
+
+
+def test_failures_of_the_classifier_stay_with_the_operators() -> None:
+    desk = Desk()
+    desk.report(a_failure(at=VOTING_DAY))
+    desk.wait(5 * HOUR)
+    assert desk.told == [(timedelta(0), {"operator"})]
+
+
+def test_a_silence_stops_the_climb_and_its_end_carries_on_where_it_stood() -> None:
+    desk = Desk()
+    desk.report(a_grave_one())
+    desk.wait(20 * MINUTE)
+    assert desk.case is not None
+    until = desk.now + 8 * HOUR
+    desk.apply(decide.silence(desk.case, until, actor="a", reason="rapat", rules=desk.rules, now=desk.now))
+    desk.wait(8 * HOUR - MINUTE)
+    assert len(desk.told) == 2
+    desk.wait(MINUTE)
+    assert desk.told[-1][1] == {"balangan-1", "balangan-2", "ketua"}
+    assert desk.alert.state is AlertState.ESCALATED
+    desk.wait(30 * MINUTE)
+    assert desk.told[-1][1] == {"kalsel"}
+
+
+def test_an_alert_of_the_province_holds_back_reminders_but_neither_first_tellings_nor_graver_news() -> None:
+    desk = Desk(escalation={"steps": []})
+    desk.province_tells = True
+    desk.report(a_grave_one())
+    desk.wait(7 * HOUR)
+    assert len(desk.told) == 1
+    desk.report(a_grave_one(desk.now, Severity.CRITICAL))
+    assert len(desk.told) == 2
+    desk.province_tells = False
+    desk.wait(6 * HOUR)
+    assert len(desk.told) == 3
+
+
+def test_what_was_held_back_counts_as_told_when_its_summary_arrives() -> None:
+    desk = Desk()
+    desk.report(a_grave_one())
+    desk.reached(Progress.HELD)
+    assert desk.state == "open"
+    assert desk.case is not None
+    for officer in ("balangan-1", "balangan-2"):
+        desk.apply(decide.summarised(desk.case, desk.alert.alert_id, officer, Progress.SENT, desk.now))
+    assert desk.state == "notified"
+    assert desk.events == ["opened", "notification_sent"]
+    assert desk.alert.waiting == ()
+
+
+def test_a_service_that_slept_tells_once_what_was_due_several_times() -> None:
+    desk = Desk(notify={"repeat_interval_hours": 1}, escalation={"steps": []})
+    desk.report(a_grave_one())
+    desk.now += timedelta(hours=10)
+    desk.look()
+    desk.look()
+    assert len(desk.told) == 2
+
+
+def test_a_late_report_waits_from_our_first_sight_of_it() -> None:
+    desk = Desk()
+    for number in range(3):
+        desk.report(an_assessment(severity=Severity.MEDIUM, at=VOTING_DAY - timedelta(hours=30 + number)))
+    assert desk.told == []
+    desk.wait(timedelta(seconds=30))
+    assert desk.told == [(timedelta(seconds=30), {"balangan-1", "balangan-2"})]
+
+
+def test_the_next_rung_passes_over_empty_steps_and_ends_after_the_last_round() -> None:
+    rules = Escalation(repeat=1)
+    assert next_rung(Rung(0, 0), rules, {2}) == Rung(2, 0)
+    assert next_rung(Rung(2, 0), rules, {2}) == Rung(0, 1)
+    assert next_rung(Rung(2, 1), rules, {2}) is None
+    assert next_rung(Rung(0, 0), rules, ()) is None
