@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,6 +14,10 @@ from deploy.embedded.data_dir import DataDir, EmbeddedError
 from shared.config.errors import ConfigError
 from shared.config.yaml_file import load_yaml
 from shared.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from services.alerts.officers import Officers
+    from services.alerts.rules import AlertingRules
 
 Check = Callable[[Settings], str]
 
@@ -35,7 +41,7 @@ def check(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
             err.print(f"[red]wrong[/red]  {name}")
             err.print(printable(str(error)), markup=False, highlight=False, soft_wrap=True)
         else:
-            out.print(f"[green]ok[/green]     {name}: {found}", highlight=False)
+            out.print(f"[green]ok[/green]     {name}: {found}", highlight=False, soft_wrap=True)
     if wrong:
         raise typer.Exit(1)
 
@@ -73,18 +79,47 @@ def _rule_pack(_: Settings) -> str:
 def _alerting(settings: Settings) -> str:
     from services.alerts import officers as officers_file
     from services.alerts import rules as rules_file
-    from services.alerts.officers import Officers, uncovered
+    from services.alerts.officers import Officers
     from services.alerts.rules import AlertingRules
-    from shared.regions import RegionResolver
 
-    load_yaml(settings.config_file(rules_file.FILE_NAME), AlertingRules)
+    rules = load_yaml(settings.config_file(rules_file.FILE_NAME), AlertingRules)
     officers = load_yaml(settings.config_file(officers_file.FILE_NAME), Officers)
     if not officers.officers:
         return "no officers yet: notifications go to a file"
-    missing = uncovered(officers, [code for code, _ in RegionResolver.load().regencies()])
-    told = f"{len(officers.officers)} officers"
-    if missing:
-        told += (
-            f"; {len(missing)} regencies have nobody of their own or their province, such as {', '.join(missing[:5])}"
+    complaints = _who_is_missing(officers, rules)
+    return "\n        mind: ".join([f"{len(officers.officers)} officers", *complaints])
+
+
+def _who_is_missing(officers: "Officers", rules: "AlertingRules") -> list[str]:
+    from services.alerts.officers import gaps, uncovered, without_own
+    from shared.regions import RegionResolver
+
+    regencies = [code for code, _ in RegionResolver.load().regencies()]
+    complaints = []
+    if nobody := uncovered(officers, regencies):
+        complaints.append(
+            f"{len(nobody)} regencies have nobody of their own or their province, such as {_some(nobody)}: "
+            "of them only the operators are told; add officers for them, or national ones (regions: ['*'])"
         )
-    return told
+    if elsewhere := without_own(officers, regencies):
+        complaints.append(
+            f"{len(elsewhere)} regencies have no officers of their own, such as {_some(elsewhere)}: "
+            "their province's or the national ones are told"
+        )
+    for region, moment in gaps(officers, datetime.now(UTC)).items():
+        complaints.append(
+            f"nobody of {region} is on duty from {moment.isoformat(sep=' ', timespec='minutes')} on: "
+            "the parent region is told; see 'days' of its rota"
+        )
+    roles = {officer.role for officer in officers.officers}
+    for number, step in enumerate(rules.escalation.steps, start=1):
+        if not roles & set(step.roles):
+            complaints.append(
+                f"step {number} of the escalation reaches nobody: no officer has the role {' or '.join(step.roles)}; "
+                "it is passed over"
+            )
+    return complaints
+
+
+def _some(codes: list[str]) -> str:
+    return ", ".join(codes[:5])

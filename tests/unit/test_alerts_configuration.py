@@ -84,7 +84,8 @@ def test_the_commented_examples_of_officers_yaml_are_valid(tmp_path: Path) -> No
     lines = (CONFIG / "officers.yaml").read_text().split("officers: []\n")[1].splitlines()
     example = tmp_path / "officers.yaml"
     example.write_text("\n".join(line.removeprefix("# ") for line in lines))
-    assert len(load_yaml(example, Officers).officers) == 3
+    content = load_yaml(example, Officers)
+    assert (len(content.officers), len(content.rotas)) == (5, 1)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,9 @@ def test_two_officers_cannot_share_an_id() -> None:
         ("flag: {burst: {within_hours: 700}}\nmemory: {days: 2}", "memory.days"),
         ("sending: {timeout_seconds: 60, lease_seconds: 30}", "told twice"),
         ("flag: {bursts: {incidents: 2}}", "not permitted"),
+        ("limits: {per_hour: 20, critical_per_hour: 10}", "must not be smaller"),
+        ("escalation: {steps: [{after_minutes: 5, roles: [chief]}]}", "head"),
+        ("escalation: {acknowledge: everybody}", "'any' or 'all'"),
         ("flag: {burst: {incidents: 1}}", "greater than or equal to 2"),
     ],
 )
