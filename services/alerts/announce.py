@@ -137,7 +137,8 @@ class Announcer:
         if not officers.officers:
             return Recipients(())
         if reason is Reason.UNREACHED:
-            return Recipients(officers.in_stead_of(alert.unreached, case.region_code, now))
+            passed_over = {*alert.unreached, *alert.reached}
+            return Recipients(officers.in_stead_of(passed_over, case.region_code, now))
         if rung is None:
             return Recipients(())
         asked = self._stand_at(rung.step, case, alert, now)

@@ -188,6 +188,8 @@ class Alert(Struct, frozen=True):
     """When others are told in the stead of those who could not be reached."""
     unreached: tuple[str, ...] = ()
     """Officers who could not be reached since anybody was."""
+    reached: tuple[str, ...] = ()
+    """Officers who know of the alert."""
     must_acknowledge: tuple[str, ...] = ()
     """Officers of the present step who must all acknowledge; empty when one acknowledgement is enough."""
     acknowledged_by: tuple[str, ...] = ()

@@ -195,6 +195,8 @@ def delivered(
     changed = {(target.officer_id, target.channel): target for target in targets}
     known = {(target.officer_id, target.channel): target for target in waiting.targets}
     after = replace(waiting, targets=tuple((known | changed).values()))
+    reached = {target.officer_id for target in after.targets if target.progress is Progress.SENT}
+    alert = replace(alert, reached=tuple(sorted({*alert.reached, *reached})))
     events: list[tuple[EventName, str]] = []
     if after.sent and not waiting.sent:
         if alert.state is AlertState.OPEN:
@@ -466,7 +468,8 @@ def _rescheduled(alert: Alert, rules: AlertingRules, now: datetime, *, rises: bo
     if rises and (alert.notifications or alert.severity.rank >= rules.notify.urgent_severity.rank):
         return replace(alert, next_at=now, next_reason=Reason.SEVERITY)
     if alert.told_at is None:
-        return alert
+        # Only an acknowledgement stops what has not been told at all, and that has just ended.
+        return alert if alert.next_at else replace(alert, next_at=now)
     interval = rules.notify.grave_interval(alert.notifications) if grave else rules.notify.group_interval
     tick = max(now, alert.told_at + interval)
     if alert.next_at is not None and alert.next_at <= tick:

@@ -338,7 +338,7 @@ class Sender:
         metrics.deliveries.labels(record.outcome).inc()
         if record.outcome == "sent" and not delivery.presses:
             metrics.notify_seconds.observe(record.latency_ms / 1000)
-        level = log.info if record.outcome == "sent" else log.warning
+        level = log.info if record.outcome in ("sent", "held") else log.warning
         level(
             f"notification_{record.outcome}",
             title=delivery.title,

@@ -393,6 +393,7 @@ MOMENTS: dict[str, Callable[[Alerts, HttpReceiver, HttpReceiver], bool]] = {
     "the alert is opened": lambda alerts, _, __: "opened" in alerts.events(),
     "the intent is noted": lambda alerts, _, __: leased(alerts) > 0,
     "the channel is about to answer": lambda _, first, __: bool(first.received),
+    "a refusal waits to be tried again": lambda alerts, _, __: "failed" in alerts.outcomes("balangan-1"),
     "the outcome is noted": lambda alerts, _, __: "notification_sent" in alerts.events(),
     "it has climbed": lambda alerts, _, __: "escalated" in alerts.events(),
     "the next step's channel is about to answer": lambda _, __, second: bool(second.received),
@@ -417,10 +418,11 @@ async def test_killed_at_any_moment_nothing_is_lost_or_forgotten_and_told_at_mos
         alerts.rules(
             sending={"timeout_seconds": 1, "lease_seconds": 1.5},
             notify={"group_wait_seconds": 0.5},
-            escalation={"steps": [{"after_minutes": 0.03, "roles": ["head"]}], "repeat": 0},
+            escalation={"steps": [{"after_minutes": 0.05, "roles": ["head"]}], "repeat": 0},
         )
         if "about to answer" in moment:
             (second if "next step" in moment else http).gate.clear()
+        http.status = 500 if "refusal" in moment else 200
         settings = alerts.settings()
         environment = {
             "SALINGJAGA_REDIS_URL": alerts.url,
@@ -438,6 +440,8 @@ async def test_killed_at_any_moment_nothing_is_lost_or_forgotten_and_told_at_mos
             await process.wait()
         http.gate.set()
         second.gate.set()
+        refused, http.status = len(http.received) * (http.status == 500), 200
+        del http.received[:refused]
 
         async with running(build(settings)):
             alerts.send(*reports)

@@ -271,6 +271,27 @@ def test_when_every_channel_fails_the_parent_is_told_at_once_then_the_operators_
     assert desk.alert.due_at == VOTING_DAY + 6 * HOUR, "it is reminded of"
 
 
+def test_when_a_step_reaches_nobody_those_above_it_stand_in_and_not_those_who_know_already() -> None:
+    desk = Desk([LADDER[0], *LADDER[3:]], escalation={"steps": [{"after_minutes": 5, "roles": ["province"]}]})
+    desk.report(a_grave_one())
+    desk.reached(Progress.SENT)
+    desk.wait(5 * MINUTE)
+    desk.reached(Progress.FAILING)
+    desk.wait(timedelta(0))
+    assert [people for _, people in desk.told] == [{"balangan-1"}, {"kalsel"}, {"nasional"}]
+
+
+def test_an_alert_taken_before_it_was_told_is_told_when_something_grave_comes() -> None:
+    desk = Desk()
+    for number in range(3):
+        desk.report(an_assessment(severity=Severity.MEDIUM, at=VOTING_DAY - number * HOUR))
+    desk.acknowledge("balangan-1")
+    desk.wait(HOUR)
+    assert desk.told == []
+    desk.report(a_grave_one(desk.now))
+    assert desk.told == [(HOUR, {"balangan-1", "balangan-2"})]
+
+
 def test_a_failing_channel_that_recovers_is_recorded_and_one_that_works_needs_no_stand_in() -> None:
     desk = Desk(escalation={"steps": []})
     desk.report(a_grave_one())
