@@ -11,9 +11,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import redis
 import yaml
 from redis.asyncio import Redis
 
+from deploy.embedded.redis_server import find_redis_server
 from deploy.embedded.system import free_port
 from services.alerts import inbox
 from services.alerts.announce import Announcer
@@ -321,6 +323,45 @@ async def test_every_key_of_the_scripts_shares_one_hash_tag(alerts: Alerts, http
     keys = {key.decode() for key in alerts.client.keys("*")}
     assert len(keys) >= 8
     assert all(key.startswith("salingjaga:{alerts}:") for key in keys), keys
+
+
+async def test_a_redis_cluster_runs_every_script(tmp_path: Path, http: HttpReceiver) -> None:
+    port = free_port(besides=set())
+    words = ["--port", str(port), "--dir", str(tmp_path), "--cluster-enabled", "yes", "--bind", "127.0.0.1"]
+    node = await asyncio.create_subprocess_exec(find_redis_server(), *words, stdout=asyncio.subprocess.DEVNULL)
+    try:
+        alerts = Alerts(f"redis://127.0.0.1:{port}/0", tmp_path)
+        await eventually(at(lambda: answers(alerts)))
+        alerts.client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+        await eventually(at(lambda: b"cluster_state:ok" in raw_cluster_info(alerts)))
+        people = [
+            an_officer("a", [http.url]),
+            an_officer("b", [http.url], **SLEEPS),
+            an_officer("k", ["json://127.0.0.1:1/x"]),
+        ]
+        async with clockwork(alerts, people, {}) as parts:
+            await parts.report(an_assessment(severity=Severity.HIGH, at=NIGHT))
+            await parts.pass_time(timedelta(seconds=1))
+            await parts.pass_time(8 * HOUR)
+        assert {"sent", "held"} <= set(alerts.outcomes("b"))
+        assert "failed" in alerts.outcomes("k")
+    finally:
+        node.kill()
+        await node.wait()
+
+
+def answers(alerts: Alerts) -> bool:
+    """Whether Redis is there."""
+    try:
+        return bool(alerts.client.ping())
+    except redis.RedisError:
+        return False
+
+
+def raw_cluster_info(alerts: Alerts) -> bytes:
+    """What a node says of its cluster."""
+    info = alerts.client.execute_command("CLUSTER INFO")
+    return info if isinstance(info, bytes) else "\r\n".join(f"{k}:{v}" for k, v in info.items()).encode()
 
 
 async def test_a_notification_counts_once_over_all_its_attempts(alerts: Alerts) -> None:

@@ -54,7 +54,7 @@ async def archive(settings: Settings, warehouse: Client) -> AsyncIterator[Servic
 
 async def answers(warehouse: Client) -> bool:
     try:
-        warehouse.command("SELECT count() FROM salingjaga.classifier_quality")
+        warehouse.command("SELECT count() FROM salingjaga.alert_response")
     except Exception:  # noqa: BLE001 - the schema is not there yet
         return False
     return True
@@ -196,6 +196,30 @@ async def test_alerts_show_their_current_state_and_each_delivery_attempt_once(
     assert warehouse.command("SELECT count() FROM salingjaga.alert_events") == 3
     rows = warehouse.query("SELECT attempt, outcome FROM salingjaga.deliveries ORDER BY attempt").result_rows
     assert rows == [(1, "failed"), (2, "sent")]
+
+
+async def test_an_analyst_sees_how_fast_an_alert_was_answered_and_how_far_it_had_to_climb(
+    archive: Service, redis_url: str, warehouse: Client
+) -> None:
+    taken, ignored = uuid.uuid4(), uuid.uuid4()
+    await publish(
+        redis_url,
+        event(taken, AlertState.OPEN, 0),
+        event(taken, AlertState.NOTIFIED, 1, event="notification_sent"),
+        event(taken, AlertState.ESCALATED, 16, event="escalated"),
+        event(taken, AlertState.ACKNOWLEDGED, 20, event="acknowledged"),
+        event(ignored, AlertState.OPEN, 0),
+        event(ignored, AlertState.OPEN, 2, event="no_notification_sent"),
+    )
+    await archived(redis_url)
+    rows = warehouse.query(
+        "SELECT alert_id, state, escalations, unreached, seconds_to_told, seconds_to_acknowledged, resolved_at "
+        "FROM salingjaga.alert_response ORDER BY state"
+    ).result_rows
+    assert rows == [
+        (taken, "acknowledged", 1, 0, 60, 1200, None),
+        (ignored, "open", 0, 1, None, None, None),
+    ]
 
 
 async def test_an_analyst_sees_where_risk_is_high_and_prevention_low(
