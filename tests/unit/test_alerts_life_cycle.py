@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.alerts import decide
 from services.alerts.announce import Announcer
@@ -56,6 +58,7 @@ class Desk:
         self.told: list[tuple[timedelta, set[str]]] = []
         self.deliveries: list[QueuedDelivery] = []
         self.events: list[str] = []
+        self.numbered = 0
         self.province_tells = False
 
     def report(self, assessment: Assessment) -> None:
@@ -109,6 +112,8 @@ class Desk:
     def _take(self, change: Change) -> None:
         self.case = change.case
         self.events += [event.event for event in change.events]
+        if change.events:
+            self.numbered = change.events[-1].sequence + 1
         if change.deliveries:
             self.told.append((self.now - VOTING_DAY, {one.officer_id for one in change.deliveries}))
             self.deliveries += change.deliveries
@@ -389,3 +394,48 @@ def test_the_next_rung_passes_over_empty_steps_and_ends_after_the_last_round() -
     assert next_rung(Rung(2, 0), rules, {2}) == Rung(0, 1)
     assert next_rung(Rung(2, 1), rules, {2}) is None
     assert next_rung(Rung(0, 0), rules, ()) is None
+
+
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("wait"), st.integers(1, 600)),
+        st.tuples(st.just("report"), st.sampled_from([Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL])),
+        st.tuples(st.just("acknowledge"), st.sampled_from(["balangan-1", "balangan-2", "ketua"])),
+        st.tuples(st.just("reached"), st.sampled_from(list(Progress))),
+        st.tuples(st.just("silence"), st.integers(1, 300)),
+        st.tuples(st.just("resolve"), st.none()),
+    ),
+    max_size=25,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(_STEPS, st.sampled_from(["any", "all"]))
+def test_whatever_happens_an_open_alert_is_never_forgotten_and_a_resting_one_never_told(
+    steps: Sequence[tuple[str, Any]], acknowledge: str
+) -> None:
+    desk = Desk(escalation={"acknowledge": acknowledge})
+    desk.report(a_grave_one())
+    for step, value in steps:
+        assert desk.case is not None
+        told_before, resting = len(desk.told), desk.alert.state in (AlertState.SILENCED, AlertState.RESOLVED)
+        if step == "wait":
+            until = desk.alert.due_at
+            desk.wait(value * MINUTE)
+            if resting and (until is None or until > desk.now):
+                assert len(desk.told) == told_before
+        elif step == "report":
+            desk.report(an_assessment(severity=value, at=desk.now))
+        elif step == "reached" and desk.alert.notifications:
+            desk.reached(value)
+        elif desk.alert.is_open and step == "acknowledge":
+            desk.acknowledge(value)
+        elif desk.alert.is_open and step == "silence":
+            until = desk.now + value * MINUTE
+            desk.apply(decide.silence(desk.case, until, actor="a", reason="r", rules=desk.rules, now=desk.now))
+        elif desk.alert.is_open and step == "resolve":
+            desk.apply(decide.resolve(desk.case, actor="a", reason="", now=desk.now))
+        assert (desk.alert.due_at is not None) is desk.alert.is_open, (
+            "whatever is open has a time at which it is looked at"
+        )
+        assert desk.alert.events == desk.numbered, "every change is numbered"
