@@ -108,18 +108,18 @@ class Announcer:
     ) -> tuple[QueuedDelivery, ...]:
         number = alert.notifications + 1
         presses = reason in (Reason.REMINDER, Reason.ESCALATION, Reason.STALE)
+        targets = [
+            (one.id, place, channel_label(one.channels[place])) for one in officers for place in one.first_channels()
+        ]
         if not self.officers().officers and self.notification_file:
-            text = self.text(case, alert, reason, now)
-            return (_queued(case, alert, text, NOBODY_CONFIGURED, 0, FILE_CHANNEL, number=number, presses=presses),)
-        if not officers:
+            targets = [(NOBODY_CONFIGURED, 0, FILE_CHANNEL)]
+        if not targets:
             return ()
         text = self.text(case, alert, reason, now)
         return tuple(
-            _queued(case, alert, text, officer.id, place, channel_label(officer.channels[place]),
-                    number=number, presses=presses)
-            for officer in officers
-            for place in officer.first_channels()
-        )  # fmt: skip
+            _queued(case, alert, text, officer_id, place, host, number=number, presses=presses)
+            for officer_id, place, host in targets
+        )
 
     # Who is told
 
@@ -171,7 +171,7 @@ def _new_districts(case: Case) -> Collection[str]:
 
 
 def _queued(
-    case: Case, alert: Alert, text: Text, officer_id: str, place: int, host: str, *, number: int, presses: bool = False
+    case: Case, alert: Alert, text: Text, officer_id: str, place: int, host: str, *, number: int, presses: bool
 ) -> QueuedDelivery:
     return QueuedDelivery(
         delivery_id=uuid5(alert.alert_id, f"{number}/{officer_id}/{place}"),

@@ -463,8 +463,11 @@ def _update(case: Case, alert: Alert, fresh: Sequence[Sighting], rules: Alerting
 
 
 def _rescheduled(alert: Alert, rules: AlertingRules, now: datetime, *, rises: bool, grave: bool) -> Alert:
-    if alert.state in (AlertState.SILENCED, AlertState.ACKNOWLEDGED):
+    if alert.state is AlertState.ACKNOWLEDGED:
         return alert
+    if alert.state is AlertState.SILENCED:
+        graver = rises or alert.next_reason is Reason.SEVERITY
+        return replace(alert, next_reason=Reason.SEVERITY if graver else Reason.EVIDENCE)
     if rises and (alert.notifications or alert.severity.rank >= rules.notify.urgent_severity.rank):
         return replace(alert, next_at=now, next_reason=Reason.SEVERITY)
     if alert.told_at is None:

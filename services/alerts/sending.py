@@ -330,7 +330,7 @@ class Sender:
             await self._record_summary(settlement, progress, now, fails_over=fails_over)
         elif result.outcome == "failed" and not fails_over:
             await self._patiently(
-                lambda: self.store.update({delivery.case_key: lambda _: Change(None, (), (), settlement)})
+                lambda: self.store.update({delivery.case_key: lambda _: Change(None, settlement=settlement)})
             )
         else:
             settle = self._settling(settlement, result, progress, now)
@@ -362,7 +362,8 @@ class Sender:
             reason = "" if result.channel_failed else result.error
             after = decide.delivered(case, delivery.alert_id, delivery.number, targets, reason=reason, now=now)
             hold = Hold(delivery.officer_id, delivery.alert_id, result.until) if result.until else None
-            return Change(after.case, after.events, (following,) if following else (), settlement, hold)
+            deliveries = (following,) if following else ()
+            return Change(after.case, after.events, deliveries, settlement, hold)
 
         return settle
 
@@ -406,7 +407,7 @@ class Sender:
             self.rules().sending.failover_after_attempts, self.rules().sending.attempts
         )
         following = self._on_next_channel(delivery) if turns else None
-        change = Change(None, (), (following,) if following else (), settlement)
+        change = Change(None, deliveries=(following,) if following else (), settlement=settlement)
         await self._patiently(lambda: self.store.update({delivery.case_key: lambda _: change}))
 
     @staticmethod

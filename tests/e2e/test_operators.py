@@ -91,6 +91,8 @@ def test_the_configuration_is_checked_and_a_broken_line_is_named(configured: Emb
     good = configured.run("check")
     assert "sources: lapangan, berita, posko" in good.out
     assert "2 officers" in good.out
+    assert "regencies have nobody of their own or their province" in good.out
+    assert "step 3 of the escalation reaches nobody: no officer has the role national" in good.out
 
     broken = Embedded(configured.data_dir, environment={"SALINGJAGA_CONFIG_DIR": str(tmp_path)})
     shutil.copy(ROOT / "deploy" / "config" / "sources.yaml", tmp_path)

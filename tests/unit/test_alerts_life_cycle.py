@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.alerts import decide
 from services.alerts.announce import Announcer
@@ -19,6 +20,7 @@ from services.alerts.officers import Officers
 from services.alerts.render import Renderer
 from services.alerts.rules import AlertingRules, Escalation
 from services.alerts.store import Change, QueuedDelivery
+from services.alerts.summary import summary_text
 from shared.calendar import Calendar
 from shared.contracts import AlertState, Assessment, Severity
 from tests.assessments import AMBON, VOTING_DAY, a_failure, an_assessment
@@ -342,6 +344,35 @@ def test_a_silence_stops_the_climb_and_its_end_carries_on_where_it_stood() -> No
     assert desk.alert.state is AlertState.ESCALATED
     desk.wait(30 * MINUTE)
     assert desk.told[-1][1] == {"kalsel"}
+
+
+def test_what_came_during_a_silence_is_told_as_news_at_its_end_also_when_the_province_has_an_alert() -> None:
+    desk = Desk(escalation={"steps": []})
+    desk.province_tells = True
+    desk.report(a_grave_one())
+    assert desk.case is not None
+    until = desk.now + HOUR
+    desk.apply(decide.silence(desk.case, until, actor="a", reason="rapat", rules=desk.rules, now=desk.now))
+    desk.report(a_grave_one(severity=Severity.CRITICAL))
+    desk.report(a_grave_one())
+    desk.wait(HOUR)
+    assert desk.told[-1][0] == HOUR
+    assert desk.deliveries[-1].title.endswith("(tingkat naik)")
+
+
+def test_a_summary_names_every_alert_shows_forty_and_escapes_what_others_wrote() -> None:
+    cases = []
+    for number in range(45):
+        desk = Desk()
+        desk.report(a_grave_one(severity=Severity.CRITICAL if number < 2 else Severity.HIGH))
+        assert desk.case is not None
+        cases.append((replace(desk.case, region_name="Kabupaten <b>"), desk.alert))
+    text = summary_text(cases)
+    assert text.title == "45 peringatan belum ditindaklanjuti (2 KRITIS, 43 TINGGI)"
+    assert text.plain.count("salingjaga alerts show") == 40
+    assert "dan 5 peringatan lain" in text.plain
+    assert "&lt;b&gt;" in text.html
+    assert "<b>" not in text.html
 
 
 def test_an_alert_of_the_province_holds_back_reminders_but_neither_first_tellings_nor_graver_news() -> None:
