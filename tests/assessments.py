@@ -17,6 +17,7 @@ from shared.contracts import (
     Report,
     RiskClass,
     Severity,
+    Stage,
     Status,
 )
 
@@ -48,12 +49,17 @@ def an_assessment(
     report_id: UUID | None = None,
     incident_id: UUID | None = None,
     sender: str = "",
-    text: str = TEXT,
+    stage: Stage = Stage.LUAR_TAHAPAN,
+    text: str = "",
     evidence: str = "amplop",
     norms: tuple[Norm, ...] = (GIVING, UNREAD),
 ) -> Assessment:
-    """An assessment of a report from Balangan that accuses a camat of handing out money, but for what is given."""
+    """An assessment of a report from Balangan that accuses a camat of handing out money, but for what is given.
+
+    No two have the same words unless `text` is given: copies of one text count once.
+    """
     report_id = report_id or uuid4()
+    text = text or f"{TEXT} Catatan {report_id.hex}."
     start = text.index(evidence)
     finding = Finding(
         code="mp_cash",
@@ -75,6 +81,7 @@ def an_assessment(
             text=text,
             region=region,
             sender=sender,
+            stage=stage,
         ),
         judgement=Judgement(
             kind=kind,

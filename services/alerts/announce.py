@@ -156,6 +156,9 @@ class Announcer:
         officers, steps = self.officers(), self.rules().escalation.steps
         if alert.cause is Cause.CLASSIFY_FAILED:
             return [] if step else officers.operators(now)
+        if alert.cause is Cause.SILENCE and not step:
+            place = officers.for_place(case.region_code, (), now) if case.region_code else []
+            return list({officer.id: officer for officer in (*officers.operators(now), *place)}.values())
         if 0 < step <= len(steps):
             return officers.for_step(steps[step - 1].roles, case.region_code, now)
         return officers.for_place(case.region_code, _new_districts(case), now) if not step else []
@@ -176,7 +179,7 @@ def _queued(
     return QueuedDelivery(
         delivery_id=uuid5(alert.alert_id, f"{number}/{officer_id}/{place}"),
         alert_id=alert.alert_id,
-        case_key=case_key(case.region_code, case.risk_class),
+        case_key=case_key(case.region_code, case.risk_class, case.subject),
         number=number,
         officer_id=officer_id,
         channel=place,

@@ -5,7 +5,9 @@ import asyncio
 from services.alerts import officers as officers_file
 from services.alerts import rules as rules_file
 from services.alerts.announce import Announcer
+from services.alerts.ledger import Ledger
 from services.alerts.officers import Officers
+from services.alerts.places import Places
 from services.alerts.render import Renderer, utc_now
 from services.alerts.rules import AlertingRules
 from services.alerts.sending import Sender
@@ -39,7 +41,7 @@ def build(settings: Settings) -> Service:
         lambda: officers.content, lambda: rules.content, lambda: calendar.content, renderer, settings.notification_file
     )
     sender = Sender(store, lambda: officers.content, lambda: rules.content, settings.notification_file, utc_now)
-    watch = Watch(store, announcer, lambda: rules.content, utc_now, sender.wake)
+    watch = Watch(store, Ledger(service.redis), Places.load(), announcer, lambda: rules.content, utc_now, sender.wake)
     summaries = Summaries(store, announcer, lambda: officers.content, lambda: rules.content, utc_now, sender.wake)
 
     async def follow_configuration() -> None:
@@ -53,6 +55,7 @@ def build(settings: Settings) -> Service:
     service.publishes(ALERT_EVENTS, AlertEvent)
     service.publishes(ALERT_EVENTS, Delivery)
     service.run_in_background(watch.run)
+    service.run_in_background(watch.run_around)
     service.run_in_background(sender.run)
     service.run_in_background(summaries.run)
     service.run_in_background(follow_configuration)

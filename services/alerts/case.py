@@ -1,6 +1,7 @@
 """What is remembered of one region and risk class: the reports seen, what an officer is shown of them, and the alert.
 
-These records live in Redis as MessagePack; every change makes a new one.
+These records live in Redis as MessagePack; every change makes a new one. Those of which there are many hold nothing
+that could form a cycle, so that the garbage collector need not walk them (`gc=False`).
 """
 
 from datetime import datetime, timedelta
@@ -9,10 +10,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from services.alerts.baseline import Tally
 from shared.contracts import AlertState, Regime, RiskClass, Severity, Stage, Status
 
 
-class Sighting(Struct, frozen=True, array_like=True):
+class Sighting(Struct, frozen=True, array_like=True, gc=False):
     """One report, as far as counting needs it."""
 
     report_id: UUID
@@ -23,9 +25,12 @@ class Sighting(Struct, frozen=True, array_like=True):
     severity: Severity
     spent: bool = False
     """It belongs to an alert that is closed (or is older than one's window) and opens no other."""
+    text: int = 0
+    """Hash of its words, by which copies are known; 0 when there is none."""
+    stage: Stage = Stage.LUAR_TAHAPAN
 
 
-class CitedNorm(Struct, frozen=True):
+class CitedNorm(Struct, frozen=True, gc=False):
     """An article that may apply."""
 
     id: str
@@ -35,7 +40,7 @@ class CitedNorm(Struct, frozen=True):
     channel: str = ""
 
 
-class Act(Struct, frozen=True):
+class Act(Struct, frozen=True, gc=False):
     """One alleged act of a report."""
 
     code: str
@@ -47,7 +52,7 @@ class Act(Struct, frozen=True):
     """Elements of the offence that the text does not show."""
 
 
-class Exhibit(Struct, frozen=True):
+class Exhibit(Struct, frozen=True, gc=False):
     """What an officer is shown of one report; its texts are masked, and as untrusted as their sender."""
 
     report_id: UUID
@@ -78,6 +83,8 @@ class Cause(StrEnum):
 
     SINGLE = "single"
     BURST = "burst"
+    PATTERN = "pattern"
+    SILENCE = "silence"
     CLASSIFY_FAILED = "classify_failed"
 
 
@@ -144,7 +151,7 @@ class Waiting(Struct, frozen=True):
         return all(target.progress in (Progress.SENT, Progress.GIVEN_UP) for target in self.targets)
 
 
-class HistoryEntry(Struct, frozen=True):
+class HistoryEntry(Struct, frozen=True, gc=False):
     """One line of an alert's history."""
 
     at: datetime
@@ -199,6 +206,10 @@ class Alert(Struct, frozen=True):
     acknowledgement_lasts: timedelta = timedelta(hours=24)
     report_until: datetime | None = None
     """Until when a report is in time by law; `None` before the first notification."""
+    grounds: str = ""
+    """Why it was opened, in figures and in Indonesian; empty where the cause says it all."""
+    details: tuple[str, ...] = ()
+    """What else an officer must know, a line each; of a pattern its members."""
 
     @property
     def is_open(self) -> bool:
@@ -213,7 +224,10 @@ class Alert(Struct, frozen=True):
 
 
 class Case(Struct, frozen=True):
-    """One region and risk class. An empty region code stands for reports whose place nobody knows yet."""
+    """One region and risk class. An empty region code stands for reports whose place nobody knows yet.
+
+    `subject` tells apart what else may be said of a region: a pattern over its parts, the silence of it or of a source.
+    """
 
     region_code: str
     region_name: str
@@ -221,3 +235,6 @@ class Case(Struct, frozen=True):
     sightings: tuple[Sighting, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
     alert: Alert | None = None
+    tally: Tally | None = None
+    """What it usually has."""
+    subject: str = ""

@@ -4,7 +4,7 @@ A case and what happened go in; the changed case, the events to record, and whet
 knows Redis, officers or channels.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +13,8 @@ from uuid import UUID, uuid5
 
 from msgspec.structs import replace
 
+from services.alerts import flagging
+from services.alerts.baseline import Background
 from services.alerts.case import (
     Alert,
     Case,
@@ -27,11 +29,14 @@ from services.alerts.case import (
     Waiting,
 )
 from services.alerts.escalation import Rung, acknowledgement_ends_at, escalates_at
+from services.alerts.flagging import Found, flags_alone, gravest
 from services.alerts.rules import Acknowledge, AlertingRules
 from shared.contracts import AlertEvent, AlertState, RiskClass, Severity
 
 _ALERTS = UUID("6f0c6b52-3c59-5f0e-9c39-6a2f5d1b7a10")
 """Name space of alert ids; it never changes, or a redelivered report would open a second alert."""
+
+NOTHING_KNOWN = Background()
 
 _GRAVEST_SHOWN = 3
 _NEWEST_SHOWN = 3
@@ -59,12 +64,15 @@ class Outcome:
     notify: Reason | None = None
 
 
-def alert_id_of(region_code: str, risk_class: RiskClass, opened_by: UUID) -> UUID:
+def alert_id_of(region_code: str, risk_class: RiskClass, opened_by: UUID, subject: str = "") -> UUID:
     """The id of the alert that this report opens; the same report always opens the same alert."""
-    return uuid5(_ALERTS, f"{region_code}/{risk_class}/{opened_by}")
+    name = f"{region_code}/{risk_class}/{opened_by}"
+    return uuid5(_ALERTS, f"{name}/{subject}" if subject else name)
 
 
-def absorb(case: Case, news: Iterable[News], rules: AlertingRules, now: datetime) -> Outcome:
+def absorb(
+    case: Case, news: Iterable[News], rules: AlertingRules, now: datetime, background: Background = NOTHING_KNOWN
+) -> Outcome:
     """Take in what has been reported.
 
     A report that came before changes nothing, unless it is now judged graver. Returns the case with its alert opened or
@@ -80,12 +88,28 @@ def absorb(case: Case, news: Iterable[News], rules: AlertingRules, now: datetime
     ]
     case = replace(
         case,
+        tally=flagging.counted(case, [item.sighting for item in changed.values()], rules, now),
         sightings=_remembered([*sightings, *(item.sighting for item in fresh)], rules, now),
         exhibits=_with_exhibits(case.exhibits, changed),
     )
     if case.alert and case.alert.is_open:
         return _update(case, case.alert, [item.sighting for item in fresh], rules, now)
-    return _open_if_flagged(case, rules, now)
+    return _open_if_flagged(case, rules, now, background)
+
+
+def grown(
+    case: Case,
+    fresh: Sequence[Sighting],
+    rules: AlertingRules,
+    now: datetime,
+    *,
+    grounds: str,
+    details: tuple[str, ...],
+) -> Outcome:
+    """The case whose open alert rests on more than before, and says so."""
+    alert = replace(_open_alert(case), grounds=grounds, details=details)
+    case = replace(case, sightings=_remembered([*case.sightings, *fresh], rules, now))
+    return _update(case, alert, fresh, rules, now)
 
 
 def ring(case: Case, now: datetime) -> Outcome:
@@ -332,9 +356,9 @@ def _sort_out(case: Case, news: Iterable[News]) -> tuple[list[News], list[News]]
 
 def _remembered(sightings: Sequence[Sighting], rules: AlertingRules, now: datetime) -> tuple[Sighting, ...]:
     """The sightings worth keeping. Where there are too many, copies go first, so a flood of one text hides no other."""
-    newest_first = sorted(sightings, key=lambda sighting: (sighting.severity.rank, sighting.at), reverse=True)
-    kept = [sighting for sighting in newest_first if sighting.at > now - rules.memory.length]
+    kept = [sighting for sighting in sightings if sighting.at > now - rules.memory.length]
     if len(kept) > rules.memory.reports:
+        kept.sort(key=lambda sighting: (sighting.severity.rank, sighting.at), reverse=True)
         copies: dict[UUID, int] = defaultdict(int)
         ranked = []
         for sighting in kept:
@@ -342,7 +366,8 @@ def _remembered(sightings: Sequence[Sighting], rules: AlertingRules, now: dateti
             copies[sighting.incident_id] += 1
         ranked.sort(key=lambda entry: entry[:3])
         kept = [entry[3] for entry in ranked[: rules.memory.reports]]
-    return tuple(sorted(kept, key=lambda sighting: (sighting.at, sighting.report_id)))
+    kept.sort(key=lambda sighting: (sighting.at, sighting.report_id.int))
+    return tuple(kept)
 
 
 def _with_exhibits(exhibits: Sequence[Exhibit], changed: dict[UUID, News]) -> tuple[Exhibit, ...]:
@@ -357,31 +382,14 @@ def _with_exhibits(exhibits: Sequence[Exhibit], changed: dict[UUID, News]) -> tu
 # Opening and updating
 
 
-def _open_if_flagged(case: Case, rules: AlertingRules, now: datetime) -> Outcome:
-    candidates = [sighting for sighting in case.sightings if not sighting.spent]
-    found = _what_flags(case.risk_class, candidates, rules)
+def _open_if_flagged(case: Case, rules: AlertingRules, now: datetime, background: Background) -> Outcome:
+    found = flagging.what_flags(case, rules, background)
     if not found:
         return Outcome(case)
-    opener, cause = found
-    window = rules.classify_failed.window if cause is Cause.CLASSIFY_FAILED else rules.flag.burst.window
-    own = [sighting for sighting in candidates if sighting.at >= opener.at - window]
+    opener = found.opener
+    own = [sighting for sighting in case.sightings if not sighting.spent and sighting.at >= opener.at - found.window]
     own_ids = {sighting.report_id for sighting in own}
-    severity = Severity.HIGH if cause is Cause.CLASSIFY_FAILED else _gravest(own)
-    urgent = severity.rank >= rules.notify.urgent_severity.rank
-    alert = Alert(
-        alert_id=alert_id_of(case.region_code, case.risk_class, opener.report_id),
-        cause=cause,
-        opened_by=opener.report_id,
-        opened_at=now,
-        state=AlertState.OPEN,
-        severity=severity,
-        reports=len(own),
-        incidents=_incidents(own),
-        senders=_senders(own),
-        first_known_at=min(sighting.at for sighting in own),
-        last_known_at=max(sighting.at for sighting in own),
-        next_at=now if urgent else now + rules.notify.group_wait,
-    )
+    severity = Severity.HIGH if found.cause is Cause.CLASSIFY_FAILED else gravest(own)
     case = replace(
         case,
         sightings=tuple(
@@ -389,53 +397,42 @@ def _open_if_flagged(case: Case, rules: AlertingRules, now: datetime) -> Outcome
         ),
         exhibits=tuple(exhibit for exhibit in case.exhibits if exhibit.report_id in own_ids),
     )
-    return _recorded(case, alert, [("opened", cause.value)], now, report_ids=list(own_ids))
+    return opened(case, found, severity, rules, now)
 
 
-def _what_flags(
-    risk_class: RiskClass, candidates: Sequence[Sighting], rules: AlertingRules
-) -> tuple[Sighting, Cause] | None:
-    """The report that flags, and why. `candidates` are in the order of their receipt."""
-    if risk_class is RiskClass.NONE:
-        failed = _completes(candidates, rules.classify_failed.reports, rules.classify_failed.window, by="report_id")
-        return (failed, Cause.CLASSIFY_FAILED) if failed else None
-    for sighting in candidates:
-        if sighting.severity.rank >= rules.flag.single_report_severity.rank:
-            return sighting, Cause.SINGLE
-    burst = rules.flag.burst
-    grave = [sighting for sighting in candidates if sighting.severity.rank >= burst.severity.rank]
-    last = _completes(grave, burst.incidents, burst.window, by="incident_id")
-    return (last, Cause.BURST) if last else None
-
-
-def _completes(
-    candidates: Sequence[Sighting], needed: int, window: timedelta, *, by: Literal["report_id", "incident_id"]
-) -> Sighting | None:
-    """The first report that makes `needed` different ones within any window, whenever they came to us."""
-    inside: deque[Sighting] = deque()
-    copies: dict[UUID, int] = defaultdict(int)
-    for sighting in candidates:
-        inside.append(sighting)
-        copies[getattr(sighting, by)] += 1
-        while inside[0].at < sighting.at - window:
-            gone = getattr(inside.popleft(), by)
-            copies[gone] -= 1
-            if not copies[gone]:
-                del copies[gone]
-        if len(copies) >= needed:
-            return sighting
-    return None
+def opened(case: Case, found: Found, severity: Severity, rules: AlertingRules, now: datetime) -> Outcome:
+    """The case with an alert opened on what was found, of the reports that are not spent."""
+    own = [sighting for sighting in case.sightings if not sighting.spent]
+    times = [sighting.at for sighting in own] or [found.opener.at]
+    urgent = severity.rank >= rules.notify.urgent_severity.rank
+    alert = Alert(
+        alert_id=alert_id_of(case.region_code, case.risk_class, found.opener.report_id, case.subject),
+        cause=found.cause,
+        opened_by=found.opener.report_id,
+        opened_at=now,
+        state=AlertState.OPEN,
+        severity=severity,
+        reports=len(own),
+        incidents=_incidents(own),
+        senders=_senders(own),
+        first_known_at=min(times),
+        last_known_at=max(times),
+        next_at=now if urgent else now + rules.notify.group_wait,
+        grounds=found.grounds,
+        details=found.details,
+    )
+    words = f"{found.cause}: {found.grounds}" if found.grounds else found.cause.value
+    return _recorded(case, alert, [("opened", words)], now, report_ids=[sighting.report_id for sighting in own])
 
 
 def _update(case: Case, alert: Alert, fresh: Sequence[Sighting], rules: AlertingRules, now: datetime) -> Outcome:
     own = [sighting for sighting in case.sightings if not sighting.spent]
-    severity = alert.severity if alert.cause is Cause.CLASSIFY_FAILED else max(alert.severity, _gravest(own), key=_rank)
+    severity = alert.severity if alert.cause is Cause.CLASSIFY_FAILED else max(alert.severity, gravest(own), key=_rank)
     rises = severity.rank > alert.severity.rank
     fresh_ids = {sighting.report_id for sighting in fresh}
     known_incidents = {sighting.incident_id for sighting in own if sighting.report_id not in fresh_ids}
-    another_grave_one = any(
-        sighting.incident_id not in known_incidents and sighting.severity.rank >= rules.flag.single_report_severity.rank
-        for sighting in fresh
+    another_grave_one = not case.subject and any(
+        sighting.incident_id not in known_incidents and flags_alone(case, sighting, rules.flag) for sighting in fresh
     )
     times = [sighting.at for sighting in fresh]
     alert = replace(
@@ -527,10 +524,6 @@ def _recorded(
 
 def _rank(severity: Severity) -> int:
     return severity.rank
-
-
-def _gravest(sightings: Iterable[Sighting]) -> Severity:
-    return max((sighting.severity for sighting in sightings), key=_rank, default=Severity.NONE)
 
 
 def _incidents(sightings: Iterable[Sighting]) -> int:

@@ -1,5 +1,9 @@
 """From an assessment to the case it concerns: which region and class, and what an officer will be shown of it."""
 
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+
 import msgspec
 from pydantic import ValidationError
 
@@ -18,27 +22,53 @@ _MISSING = 6
 _WORDS = 160
 
 
+@lru_cache(4096)
+def _known(words: str) -> str:
+    """Words of the rule pack, cleaned; the same few come with every report."""
+    return clean(words, _WORDS)
+
+
 class _JudgedAs(msgspec.Struct, frozen=True):
     kind: str
 
 
-class _Peek(msgspec.Struct, frozen=True):
+class _Placed(msgspec.Struct, frozen=True):
+    code: str
+
+
+class _Heard(msgspec.Struct, frozen=True):
+    source: str
+    received_at: datetime
+    region: _Placed | None = None
+
+
+class Glance(msgspec.Struct, frozen=True):
+    """What a look at an assessment shows, without reading the rest: most texts raise nothing."""
+
     judgement: _JudgedAs
+    report: _Heard
+
+    @property
+    def raises_something(self) -> bool:
+        """Whether its kind may concern an alert; prevention, questions and other texts do not."""
+        return self.judgement.kind in (Kind.VIOLATION_REPORT, Kind.CLASSIFY_FAILED)
 
 
-def read(body: bytes) -> Assessment | None:
-    """The assessment, or `None` when its kind (prevention, question, other) raises nothing.
+_glances = msgspec.json.Decoder(Glance)
 
-    Raises `UnprocessableError` for what is no assessment.
-    """
+
+def glance(body: bytes) -> Glance:
+    """A look at an assessment. Raises `UnprocessableError` for what is none."""
     try:
-        # Most texts raise nothing: a look at their kind saves reading the rest.
-        kind = msgspec.json.decode(body, type=_Peek).judgement.kind
-        if kind not in (Kind.VIOLATION_REPORT, Kind.CLASSIFY_FAILED):
-            return None
-        return Assessment.model_validate_json(body)
+        return _glances.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnprocessableError(f"not an assessment: {error}") from None
+
+
+def read(body: bytes) -> Assessment:
+    """The whole assessment. Raises `UnprocessableError` for what is none."""
+    try:
+        return Assessment.model_validate_json(body)
     except ValidationError as error:
         raise UnprocessableError(
             f"not an assessment: {error.error_count()} errors, first {error.errors()[0]['loc']}"
@@ -66,7 +96,15 @@ def news_of(assessment: Assessment) -> News:
     report, judgement = assessment.report, assessment.judgement
     district = report.region.district if report.region else None
     return News(
-        Sighting(report.report_id, report.incident_id, report.sender, report.received_at, judgement.severity),
+        Sighting(
+            report_id=report.report_id,
+            incident_id=report.incident_id,
+            sender=report.sender,
+            at=report.received_at,
+            severity=judgement.severity,
+            text=hash_of_words(report.text),
+            stage=report.stage,
+        ),
         Exhibit(
             report_id=report.report_id,
             receipt=clean(report.receipt, _WORDS),
@@ -82,6 +120,12 @@ def news_of(assessment: Assessment) -> News:
             district_name=clean(district.name, _WORDS) if district else "",
         ),
     )
+
+
+def hash_of_words(text: str) -> int:
+    """The same for texts that differ only in case, spaces and signs; 0 for one without any word."""
+    words = "".join(filter(str.isalnum, text.lower()))
+    return int.from_bytes(blake2b(words.encode("utf-8", "replace"), digest_size=7).digest(), "big") if words else 0
 
 
 def _acts(assessment: Assessment) -> tuple[Act, ...]:
@@ -106,12 +150,12 @@ def _act(report: Report, finding: Finding, shown: set[str]) -> Act:
     shown.update(quotes)
     return Act(
         code=finding.code,
-        name=clean(finding.name or finding.code, _WORDS),
+        name=_known(finding.name or finding.code),
         severity=finding.severity,
         quotes=tuple(quotes)[:_QUOTES],
         norms=tuple(
-            CitedNorm(norm.id, clean(norm.citation, _WORDS), norm.verified, clean(norm.sanction, _WORDS), norm.channel)
+            CitedNorm(norm.id, _known(norm.citation), norm.verified, _known(norm.sanction), norm.channel)
             for norm in finding.norms[:_NORMS]
         ),
-        missing=tuple(clean(element, _WORDS) for element in finding.elements.missing[:_MISSING]),
+        missing=tuple(_known(element) for element in finding.elements.missing[:_MISSING]),
     )

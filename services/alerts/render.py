@@ -46,6 +46,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt",
 
 _ZONES = {"WIB": 7, "WITA": 8, "WIT": 9}
 
+_TEMPLATES = {Cause.CLASSIFY_FAILED: "operator", Cause.PATTERN: "pattern", Cause.SILENCE: "silence"}
+
 _TITLE_CHARACTERS = 120
 _EXHIBITS_SHOWN = 5
 _NORMS_SHOWN = 6
@@ -85,7 +87,7 @@ class Renderer:
         if alert is None:
             raise ValueError("a case without an alert has nothing to tell")
         values = self._values(case, alert, reason, rules, now)
-        template = "operator" if alert.cause is Cause.CLASSIFY_FAILED else "alert"
+        template = _TEMPLATES.get(alert.cause, "alert")
         return Text(
             values["title"],
             plain=self._environment.get_template(f"{template}.txt.j2").render(values),
@@ -159,6 +161,11 @@ def title_of(case: Case, alert: Alert, reason: Reason) -> str:
     news = f" ({_NEWS[reason]})" if reason in _NEWS else ""
     if alert.cause is Cause.CLASSIFY_FAILED:
         return f"[{SEVERITY_WORDS[alert.severity]}] Klasifikasi gagal: {alert.reports} laporan belum diperiksa{news}"
+    if alert.cause is Cause.SILENCE:
+        return f"[{SEVERITY_WORDS[alert.severity]}] Tidak ada laporan masuk: {case.region_name}{news}"
+    if alert.cause is Cause.PATTERN:
+        words = f"[{SEVERITY_WORDS[alert.severity]}] Pola {_CLASS[case.risk_class]}: {case.region_name}"
+        return f"{words}, {len(alert.details)} wilayah{news}"
     words = f"[{SEVERITY_WORDS[alert.severity]}] Dugaan {_CLASS[case.risk_class]}: {case.region_name}"
     return words[: _TITLE_CHARACTERS - len(news)] + news
 
@@ -171,6 +178,8 @@ def bare_text(case: Case, alert: Alert, reason: Reason) -> Text:
 
 
 def _why(alert: Alert, reason: Reason, rules: AlertingRules) -> str:
+    if reason is Reason.FIRST and alert.grounds:
+        return f"peringatan pertama; {alert.grounds}."
     if reason is Reason.FIRST:
         causes = {
             Cause.SINGLE: f"peringatan pertama; satu laporan saja sudah bertingkat {SEVERITY_WORDS[alert.severity]}.",
@@ -180,6 +189,8 @@ def _why(alert: Alert, reason: Reason, rules: AlertingRules) -> str:
             f"dalam {rules.classify_failed.within_minutes:g} menit.",
         }
         return causes[alert.cause]
+    if reason is Reason.EVIDENCE and alert.cause is Cause.PATTERN:
+        return f"polanya meluas; {alert.grounds}."
     if reason is Reason.EVIDENCE:
         return "ada bukti baru sejak pemberitahuan terakhir."
     if reason is Reason.SEVERITY:

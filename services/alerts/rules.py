@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.alerts.role import Role
-from shared.contracts import Severity, Status
+from shared.contracts import RiskClass, Severity, Stage, Status
 
 FILE_NAME = "alerting.yaml"
 
@@ -23,15 +23,51 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Level(StrEnum):
+    """How exactly the place of a report is known."""
+
+    REGENCY = "regency"
+    PROVINCE = "province"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, region_code: str) -> "Level":
+        """The level of a region code; the empty code stands for a place nobody knows."""
+        if not region_code:
+            return cls.UNKNOWN
+        return cls.REGENCY if "." in region_code else cls.PROVINCE
+
+
+class Alone(_Section):
+    """An exception to the severity from which one report flags its region; an empty list fits everything."""
+
+    severity: Severity
+    classes: frozenset[RiskClass] = frozenset()
+    stages: frozenset[Stage] = frozenset()
+    levels: frozenset[Level] = frozenset()
+
+    def fits(self, level: Level, risk_class: RiskClass, stage: Stage) -> bool:
+        """Whether it speaks of such a report."""
+        return (
+            (not self.classes or risk_class in self.classes)
+            and (not self.stages or stage in self.stages)
+            and (not self.levels or level in self.levels)
+        )
+
+
 class Burst(_Section):
-    """Several distinct incidents of one class in one region flag it, though none of them does alone."""
+    """More distinct incidents of one class in one region than it usually has, though none flags it alone."""
 
     incidents: Annotated[int, Field(ge=2, le=1000)] = 3
-    """Distinct incidents needed; reports of one incident count once."""
+    """Distinct incidents needed, however surprising fewer were; copies and reports of one incident count once."""
+    senders: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Distinct senders needed; of unknown senders each incident counts as one."""
     within_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 48
     """Length of the sliding window, over the time of receipt: field reports are late by nature."""
     severity: Severity = Severity.MEDIUM
     """Incidents below this severity do not count."""
+    most_probability: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """It flags only when so many incidents come by chance no more often than this; 1 looks at the number alone."""
 
     @property
     def window(self) -> timedelta:
@@ -39,18 +75,102 @@ class Burst(_Section):
         return timedelta(hours=self.within_hours)
 
 
+class Usual(_Section):
+    """How it is learnt what a region usually has."""
+
+    incidents_per_day: Annotated[float, Field(gt=0, le=1000)] = 0.05
+    """Of one class in one regency, before anything is known anywhere."""
+    prior_days: Annotated[float, Field(gt=0, le=365)] = 7
+    """How many days of its own a region must have seen to weigh as much as its province's rate."""
+    half_life_days: Annotated[float, Field(gt=0, le=365)] = 28
+    """An incident counts half after so long."""
+
+    @property
+    def half_life(self) -> timedelta:
+        """`half_life_days` as a duration."""
+        return timedelta(days=self.half_life_days)
+
+
+class Pattern(_Section):
+    """The same act in several districts of a regency, or in several regencies of a province."""
+
+    within_days: Annotated[float, Field(gt=0, le=60)] = 7
+    severity: Severity = Severity.MEDIUM
+    """Acts below this severity do not count."""
+    places: Annotated[int, Field(ge=2, le=100)] = 3
+    """Distinct places needed."""
+    share: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Least share of all districts of the regency, or of all regencies of the province."""
+    senders: Annotated[int, Field(ge=1, le=100)] = 2
+    """Distinct senders needed; of unknown senders each incident counts as one."""
+    massive_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """From this share on it is critical: evidence in half of the parts is what a TSM report needs (Perbawaslu 9/2020
+    art. 15)."""
+
+    @property
+    def window(self) -> timedelta:
+        """`within_days` as a duration."""
+        return timedelta(days=self.within_days)
+
+
+class Heartbeat(_Section):
+    """A region or source that always reports and falls silent."""
+
+    most_probability: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    """It is told when a silence so long comes by chance no more often than this."""
+    least_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 12
+    """No shorter silence is told, however lively the place was; hours of the day only."""
+    least_per_day: Annotated[float, Field(gt=0, le=1000)] = 1
+    """Who reports more rarely than so many times a day is not expected to."""
+    least_days: Annotated[float, Field(gt=0, le=90)] = 5
+    """So long it must have been known."""
+    half_life_days: Annotated[float, Field(gt=0, le=365)] = 14
+    day_from_hour: Annotated[int, Field(ge=0, le=23)] = 6
+    day_to_hour: Annotated[int, Field(ge=1, le=24)] = 22
+    """Only the hours between count as silence, by the place's own clock: at night nobody reports."""
+
+    @property
+    def half_life(self) -> timedelta:
+        """`half_life_days` as a duration."""
+        return timedelta(days=self.half_life_days)
+
+    @model_validator(mode="after")
+    def _day_has_hours(self) -> Self:
+        if self.day_to_hour <= self.day_from_hour:
+            raise ValueError("day_to_hour must be later than day_from_hour")
+        return self
+
+
 class Flag(_Section):
     """What opens an alert."""
 
     single_report_severity: Severity = Severity.HIGH
     """One violation report of this severity or above flags its region by itself."""
+    alone_instead: tuple[Alone, ...] = (
+        Alone(
+            severity=Severity.MEDIUM,
+            classes=frozenset({RiskClass.MONEY_POLITICS}),
+            stages=frozenset({Stage.MASA_TENANG, Stage.PUNGUT_HITUNG, Stage.PSU}),
+        ),
+    )
+    """Exceptions to it; the first that fits holds."""
     burst: Burst = Burst()
+    usual: Usual = Usual()
+    pattern: Pattern = Pattern()
+    heartbeat: Heartbeat = Heartbeat()
     statuses: frozenset[Status] = frozenset({Status.ALLEGED, Status.PLANNED, Status.ADJUDICATED})
     """Violation reports of another status (a cleared one) raise nothing."""
 
+    def alone(self, region_code: str, risk_class: RiskClass, stage: Stage) -> Severity:
+        """From which severity on one report of this place, class and stage flags its region."""
+        level = Level.of(region_code)
+        fitting = (rule.severity for rule in self.alone_instead if rule.fits(level, risk_class, stage))
+        return next(fitting, self.single_report_severity)
+
     @model_validator(mode="after")
     def _severities_mean_something(self) -> Self:
-        if Severity.NONE in (self.single_report_severity, self.burst.severity):
+        named = [self.single_report_severity, self.burst.severity, self.pattern.severity]
+        if Severity.NONE in (*named, *(rule.severity for rule in self.alone_instead)):
             raise ValueError("the severity 'none' would flag every text; use low, medium, high or critical")
         return self
 
@@ -230,6 +350,8 @@ class AlertingRules(_Section):
     def _memory_outlasts_the_window(self) -> Self:
         if self.memory.length < self.flag.burst.window:
             raise ValueError("memory.days must be longer than flag.burst.within_hours")
+        if self.memory.length < self.flag.pattern.window:
+            raise ValueError("memory.days must be longer than flag.pattern.within_days")
         if self.memory.reports < self.flag.burst.incidents:
             raise ValueError("memory.reports must not be smaller than flag.burst.incidents")
         return self

@@ -24,15 +24,18 @@ from shared.contracts import AlertEvent, Delivery, RiskClass, Severity
 from shared.observability import metrics
 
 # One hash tag for every key of a script: a Redis Cluster keeps them, and the stream of events, on one node.
-_PREFIX = "salingjaga:{alerts}:"
-_DUE = f"{_PREFIX}due"
-_INDEX = f"{_PREFIX}index"
-_HOSTS = f"{_PREFIX}hosts"
-_OUTBOX = f"{_PREFIX}outbox:"
-_DELIVERY = f"{_PREFIX}delivery:"
-_HELD_DUE = f"{_PREFIX}held-due"
-_HELD = f"{_PREFIX}held:"
-_TOLD = f"{_PREFIX}told:"
+PREFIX = "salingjaga:{alerts}:"
+_CASE = f"{PREFIX}case:"
+_DUE = f"{PREFIX}due"
+_INDEX = f"{PREFIX}index"
+_HOSTS = f"{PREFIX}hosts"
+_OUTBOX = f"{PREFIX}outbox:"
+_DELIVERY = f"{PREFIX}delivery:"
+_HELD_DUE = f"{PREFIX}held-due"
+_HELD = f"{PREFIX}held:"
+_TOLD = f"{PREFIX}told:"
+TALLIES = f"{PREFIX}tallies"
+"""What every region and class usually has, as their cases say; kept when a case is forgotten."""
 
 _HOUR = timedelta(hours=1)
 _PASSING_REFUSALS = ("OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING")
@@ -215,12 +218,12 @@ class CaseStore:
 
     async def due(self, now: datetime, limit: int = 500) -> list[str]:
         """Keys of the cases that want to be looked at by now."""
-        found = await _answered(self.redis.zrangebyscore(_DUE, "-inf", _ms(now), start=0, num=limit))
+        found = await answered(self.redis.zrangebyscore(_DUE, "-inf", _ms(now), start=0, num=limit))
         return [key.decode() for key in found]
 
     async def alert_keys(self) -> dict[UUID, str]:
         """The case key of every alert, open or lately resolved."""
-        found = await _answered(self.redis.hgetall(_INDEX))
+        found = await answered(self.redis.hgetall(_INDEX))
         return {UUID(id_.decode()): key.decode() for id_, key in found.items()}
 
     async def cases(self, keys: Sequence[str]) -> list[Case | None]:
@@ -231,7 +234,7 @@ class CaseStore:
 
     async def hosts(self) -> list[str]:
         """Hosts that deliveries are waiting for."""
-        return sorted(host.decode() for host in await _answered(self.redis.smembers(_HOSTS)))
+        return sorted(host.decode() for host in await answered(self.redis.smembers(_HOSTS)))
 
     async def claim(self, room: Mapping[str, int], now: datetime, lease: timedelta) -> list[Claimed]:
         """Lease what is due, for each host at most as many as it has room for.
@@ -244,7 +247,7 @@ class CaseStore:
         async with self.redis.pipeline(transaction=False) as pipe:
             for host in hosts:
                 pipe.zrangebyscore(f"{_OUTBOX}{host}", "-inf", _ms(now), start=0, num=room[host])
-            found = await _answered(pipe.execute())
+            found = await answered(pipe.execute())
         due = [(host, id_.decode()) for host, ids in zip(hosts, found, strict=True) for id_ in ids]
         async with self.redis.pipeline(transaction=False) as pipe:
             for host, id_ in due:
@@ -253,7 +256,7 @@ class CaseStore:
             for host, ids in zip(hosts, found, strict=True):
                 if not ids:
                     pipe.eval(_FORGET_EMPTY, 2, f"{_OUTBOX}{host}", _HOSTS, host)
-            answers = await _answered(pipe.execute())
+            answers = await answered(pipe.execute())
         return [
             Claimed(_delivery_decoder.decode(answer[0]), int(answer[1]), unsure=bool(answer[2]))
             for answer in answers[: len(due)]
@@ -268,22 +271,22 @@ class CaseStore:
         A notification counts once, over however many channels and attempts. Beyond `limit`: when there is room again.
         """
         words = (notification, str(_ms(now)), str(_ms(now - _HOUR)), str(limit), str(_ms_of(_HOUR)))
-        answer = await _answered(self.redis.eval(_COUNT, 1, f"{_TOLD}{officer_id}", *words))
+        answer = await answered(self.redis.eval(_COUNT, 1, f"{_TOLD}{officer_id}", *words))
         return _time(float(answer)) + _HOUR if answer else None
 
     async def held_due(self, now: datetime) -> list[str]:
         """Officers for whom something is held back that they may be told by now."""
-        return [id_.decode() for id_ in await _answered(self.redis.zrangebyscore(_HELD_DUE, "-inf", _ms(now)))]
+        return [id_.decode() for id_ in await answered(self.redis.zrangebyscore(_HELD_DUE, "-inf", _ms(now)))]
 
     async def held(self, officer_id: str) -> Held:
         """What is held back for an officer."""
-        fields = await _answered(self.redis.hgetall(f"{_HELD}{officer_id}"))
+        fields = await answered(self.redis.hgetall(f"{_HELD}{officer_id}"))
         version = fields.pop(b"version", b"0")
         return Held(officer_id, version, {UUID(id_.decode()): key.decode() for id_, key in fields.items()})
 
     async def hold_until(self, officer_id: str, until: datetime) -> None:
         """Hold it back for longer."""
-        await _answered(self.redis.zadd(_HELD_DUE, {officer_id: _ms(until)}, xx=True))
+        await answered(self.redis.zadd(_HELD_DUE, {officer_id: _ms(until)}, xx=True))
 
     async def release(self, held: Held, deliveries: Sequence[QueuedDelivery]) -> bool:
         """Hand over a summary of what was held back; only while nothing else has been added to it (else `False`)."""
@@ -293,7 +296,7 @@ class CaseStore:
             commands += _queue_commands(delivery)
         async with self.redis.pipeline(transaction=False) as pipe:
             _queue_apply(pipe, key, held.version, commands)
-            (answer,) = await _answered(pipe.execute())
+            (answer,) = await answered(pipe.execute())
         return int(answer) == 1
 
     # Reading and writing
@@ -302,7 +305,7 @@ class CaseStore:
         async with self.redis.pipeline(transaction=False) as pipe:
             for key in keys:
                 pipe.hmget(key, ["version", "document"])
-            answers = await _answered(pipe.execute())
+            answers = await answered(pipe.execute())
         return [
             _Read(version or b"0", _case_decoder.decode(document) if document else None)
             for version, document in answers
@@ -315,7 +318,7 @@ class CaseStore:
             for key, read, change in changes:
                 settled = change.settlement.delivery.delivery_id if change.settlement else None
                 _queue_apply(pipe, key, read.version, self._commands(key, read, change), settled)
-            answers = await _answered(pipe.execute())
+            answers = await answered(pipe.execute())
         for (_, _, change), answer in zip(changes, answers, strict=True):
             for event in change.events if int(answer) == 1 else ():
                 metrics.alert_events.labels(event.event).inc()
@@ -348,6 +351,8 @@ class CaseStore:
             yield "ZADD", _DUE, str(_ms(alert.due_at)), key
         else:
             yield "ZREM", _DUE, key
+        if case.tally and (read.case is None or read.case.tally != case.tally):
+            yield "HSET", TALLIES, f"{case.region_code}:{case.risk_class}", _encoder.encode(case.tally)
         before = read.case.alert if read.case else None
         if alert and (before is None or before.alert_id != alert.alert_id):
             if before:
@@ -355,15 +360,16 @@ class CaseStore:
             yield "HSET", _INDEX, str(alert.alert_id), key
 
 
-def case_key(region_code: str, risk_class: RiskClass) -> str:
-    """The Redis key of a region and class."""
-    return f"{_PREFIX}case:{region_code}:{risk_class}"
+def case_key(region_code: str, risk_class: RiskClass, subject: str = "") -> str:
+    """The Redis key of a region and class, or of something else that is said of it."""
+    key = f"{_CASE}{region_code}:{risk_class}"
+    return f"{key}:{subject}" if subject else key
 
 
 def province_of(key: str) -> str:
-    """The key of the province's case of the same class, for a case inside a province; else empty."""
-    start, region_code, risk_class = key.rsplit(":", 2)
-    return f"{start}:{region_code[:2]}:{risk_class}" if len(region_code) > len("63") else ""
+    """The key of the province's case of the same class and subject, for a case inside a province; else empty."""
+    region_code, rest = key.removeprefix(_CASE).split(":", 1)
+    return f"{_CASE}{region_code[:2]}:{rest}" if len(region_code) > len("63") else ""
 
 
 def _queue_commands(delivery: QueuedDelivery) -> Iterable[Command]:
@@ -417,7 +423,7 @@ def _time(ms: float) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-async def _answered(act: Any) -> Any:
+async def answered(act: Any) -> Any:
     try:
         return await act
     except AWAY as error:

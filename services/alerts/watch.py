@@ -4,24 +4,31 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 import structlog
+from msgspec.structs import replace
 
-from services.alerts import decide
+from services.alerts import decide, heartbeat, patterns
 from services.alerts.announce import Announcer
+from services.alerts.baseline import Background, Tally
 from services.alerts.case import Alert, Case, News
 from services.alerts.decide import Outcome
-from services.alerts.intake import concerns, news_of, read
+from services.alerts.intake import concerns, glance, news_of, read
+from services.alerts.ledger import Ledger
+from services.alerts.patterns import Hit, hits_of
+from services.alerts.places import Places
 from services.alerts.rules import AlertingRules
 from services.alerts.store import CaseStore, Change, Decide, case_key, province_of
 from shared.bus.errors import DependencyAwayError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
-from shared.contracts import AlertState
+from shared.contracts import AlertState, RiskClass
 
 log = structlog.get_logger()
 
 TICK_SECONDS = 0.5
+AROUND_SECONDS = 20
 
 
 class Watch:
@@ -33,17 +40,26 @@ class Watch:
         rules: gives the rules that are valid now.
         clock: gives the time.
         announced: called after something may have been put into the outbox.
+        ledger: what is remembered beside the cases.
+        places: names and parts of the regions.
     """
 
     def __init__(
         self,
         store: CaseStore,
+        ledger: Ledger,
+        places: Places,
         announcer: Announcer,
         rules: Callable[[], AlertingRules],
         clock: Callable[[], datetime],
         announced: Callable[[], None],
     ) -> None:
         self._store = store
+        self._ledger = ledger
+        self._places = places
+        self._tallies: dict[tuple[str, RiskClass], Tally] = {}
+        self._background = Background()
+        self._touched: set[str] = set(places.regencies)
         self._announcer = announcer
         self._rules = rules
         self._clock = clock
@@ -62,22 +78,32 @@ class Watch:
         rules = self._rules()
         cases: dict[str, Case] = {}
         news: dict[str, list[News]] = defaultdict(list)
+        heard: dict[str, list[datetime]] = defaultdict(list)
+        hits: list[Hit] = []
         for message in batch:
-            assessment = read(message.body)
+            glanced = glance(message.body)
+            report = glanced.report
+            for who in heartbeat.heard(report.source, report.region.code if report.region else ""):
+                heard[who].append(report.received_at)
+            assessment = read(message.body) if glanced.raises_something else None
             case = concerns(assessment, rules) if assessment else None
             if assessment and case:
                 key = case_key(case.region_code, case.risk_class)
                 cases[key] = case
                 news[key].append(news_of(assessment))
+                hits += hits_of(assessment, rules)
         if cases:
             await self._store.update({key: self._taking_in(case, news[key], rules) for key, case in cases.items()})
             self._announced()
+        await self._ledger.note(heard, hits, rules)
+        self._touched.update(hit.place[:2] for hit in hits)
 
     def _taking_in(self, empty: Case, news: Sequence[News], rules: AlertingRules) -> Decide:
         def decided(stored: Case | None) -> Change | None:
             now = self._clock()
-            before = stored or empty
-            outcome = decide.absorb(before, news, rules, now)
+            # A case that was forgotten, or is new, knows still what is usual there.
+            before = stored or replace(empty, tally=self._tallies.get((empty.region_code, empty.risk_class)))
+            outcome = decide.absorb(before, news, rules, now, self._background)
             return None if outcome.case is before else self._announcer.change(outcome, now)
 
         return decided
@@ -105,6 +131,67 @@ class Watch:
             return None if change.case is stored else change
 
         return decided
+
+    async def look_around(self) -> None:
+        """Learn what is usual, and look for patterns and silences. Raises `DependencyAwayError`."""
+        rules, now = self._rules(), self._clock()
+        self._tallies = await self._ledger.tallies()
+        self._background = Background.of(self._tallies, self._places.regencies, rules.flag.usual, now)
+        await self._look_for_patterns(rules, now)
+        await self._look_for_silences(rules, now)
+        self._announced()
+
+    async def _look_for_patterns(self, rules: AlertingRules, now: datetime) -> None:
+        touched, self._touched = self._touched, set()
+        try:
+            for province in sorted(touched):
+                hits = await self._ledger.hits(province, now - rules.flag.pattern.window)
+                decisions = {
+                    case_key(code, risk_class, patterns.SUBJECT): self._deciding(
+                        patterns.empty_case(code, risk_class, self._places),
+                        partial(patterns.look, hits=theirs, places=self._places, rules=rules, now=now),
+                    )
+                    for (code, risk_class), theirs in patterns.regions_of(hits).items()
+                    if len({hit.place for hit in theirs}) >= rules.flag.pattern.places
+                }
+                await self._store.update(decisions)
+        except DependencyAwayError:
+            self._touched |= touched
+            raise
+
+    async def _look_for_silences(self, rules: AlertingRules, now: datetime) -> None:
+        pulses = await self._ledger.pulses()
+        decisions: dict[str, Decide] = {}
+        opened = {key for key in (await self._store.alert_keys()).values() if f":{heartbeat.SUBJECT}" in key}
+        for who, pulse in pulses.items():
+            case = heartbeat.case_of(who, self._places)
+            key = case_key(case.region_code, case.risk_class, case.subject)
+            if key in opened:
+                decisions[key] = self._deciding(case, partial(heartbeat.heard_again, pulse=pulse, now=now))
+        await self._store.update(decisions)
+        decisions = {}
+        for silence in heartbeat.silences(pulses, rules.flag.heartbeat, now):
+            case = heartbeat.case_of(silence.who, self._places)
+            decide_ = partial(heartbeat.fell_silent, silence=silence, rules=rules, now=now)
+            decisions[case_key(case.region_code, case.risk_class, case.subject)] = self._deciding(case, decide_)
+        await self._store.update(decisions)
+
+    def _deciding(self, empty: Case, act: Callable[[Case], Outcome]) -> Decide:
+        def decided(stored: Case | None) -> Change | None:
+            before = stored or empty
+            outcome = act(before)
+            return None if outcome.case is before else self._announcer.change(outcome, self._clock())
+
+        return decided
+
+    async def run_around(self) -> None:
+        """Look around, until cancelled."""
+        while True:
+            try:
+                await self.look_around()
+            except DependencyAwayError as error:
+                log.debug("ledger_away", error=str(error))
+            await asyncio.sleep(AROUND_SECONDS)
 
     async def run(self) -> None:
         """Look at what is due, until cancelled."""

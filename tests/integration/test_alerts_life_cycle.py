@@ -20,7 +20,9 @@ from deploy.embedded.system import free_port
 from services.alerts import inbox
 from services.alerts.announce import Announcer
 from services.alerts.app import build
+from services.alerts.ledger import Ledger
 from services.alerts.officers import Officers
+from services.alerts.places import Places
 from services.alerts.render import Renderer
 from services.alerts.rules import AlertingRules
 from services.alerts.sending import Sender
@@ -96,7 +98,9 @@ class Clockwork:
             return self.now
 
         self.sender = Sender(self.store, lambda: self.officers, lambda: self.rules, None, clock)
-        self.watch = Watch(self.store, announcer, lambda: self.rules, clock, self.sender.wake)
+        self.watch = Watch(
+            self.store, Ledger(self.redis), Places({}), announcer, lambda: self.rules, clock, self.sender.wake
+        )
         self.summaries = Summaries(
             self.store, announcer, lambda: self.officers, lambda: self.rules, clock, self.sender.wake
         )

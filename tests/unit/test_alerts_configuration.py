@@ -133,6 +133,10 @@ def test_two_officers_cannot_share_an_id() -> None:
         ("escalation: {steps: [{after_minutes: 5, roles: [chief]}]}", "head"),
         ("escalation: {acknowledge: everybody}", "'any' or 'all'"),
         ("flag: {burst: {incidents: 1}}", "greater than or equal to 2"),
+        ("flag: {alone_instead: [{severity: none}]}", "would flag every text"),
+        ("flag: {alone_instead: [{severity: medium, stages: [tenang]}]}", "masa_tenang"),
+        ("flag: {heartbeat: {day_from_hour: 22, day_to_hour: 6}}", "later than day_from_hour"),
+        ("flag: {pattern: {within_days: 40}}", "memory.days"),
     ],
 )
 def test_rules_that_contradict_each_other_are_refused(tmp_path: Path, text: str, complaint: str) -> None:

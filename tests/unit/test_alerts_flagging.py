@@ -1,0 +1,318 @@
+"""What flags a region by itself, and when so many incidents are more than usual; the clock is moved by hand."""
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from random import Random
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.alerts import decide
+from services.alerts.baseline import DAY, Background, Rate, Tally, decayed_days
+from services.alerts.case import Case, Cause, News
+from services.alerts.intake import concerns, hash_of_words, news_of
+from services.alerts.rules import AlertingRules, Level, Usual
+from shared.contracts import Assessment, Region, RiskClass, Severity, Stage
+from tests.assessments import BALANGAN, VOTING_DAY, an_assessment
+
+RULES = AlertingRules()
+HOUR = timedelta(hours=1)
+SOUTH_KALIMANTAN = Region(code="63", name="Provinsi Kalimantan Selatan", level="province", confidence=1)
+
+
+def take_in(
+    assessments: Iterable[Assessment],
+    *,
+    rules: AlertingRules = RULES,
+    background: Background | None = None,
+    case: Case | None = None,
+) -> Case:
+    """The case after these, each in its own batch at the time of its receipt."""
+    for one in assessments:
+        case = case or concerns(one, rules)
+        assert case is not None
+        case = decide.absorb(case, [news_of(one)], rules, one.report.received_at, background or Background()).case
+    assert case is not None
+    return case
+
+
+def medium(at: datetime = VOTING_DAY, **parts: object) -> Assessment:
+    """A report that flags nothing by itself."""
+    return an_assessment(severity=Severity.MEDIUM, at=at, **parts)  # type: ignore[arg-type]
+
+
+def every_day(days: int, *, per_day: int, until: datetime = VOTING_DAY) -> list[Assessment]:
+    """Distinct incidents, the same number every day up to a time."""
+    step = DAY / per_day
+    return [medium(until - step * number, sender=f"p{number}") for number in reversed(range(1, days * per_day + 1))]
+
+
+# One report
+
+
+@pytest.mark.parametrize("stage", [Stage.MASA_TENANG, Stage.PUNGUT_HITUNG, Stage.PSU])
+def test_a_medium_report_of_money_politics_flags_by_itself_around_voting_day(stage: Stage) -> None:
+    alert = take_in([medium(stage=stage)]).alert
+    assert alert is not None
+    assert (alert.cause, alert.severity) == (Cause.SINGLE, Severity.MEDIUM)
+
+
+@pytest.mark.parametrize(
+    ("stage", "risk_class"),
+    [(Stage.KAMPANYE, RiskClass.MONEY_POLITICS), (Stage.MASA_TENANG, RiskClass.NEUTRALITY)],
+)
+def test_a_medium_report_of_another_stage_or_class_does_not(stage: Stage, risk_class: RiskClass) -> None:
+    assert take_in([medium(stage=stage, primary=risk_class)]).alert is None
+
+
+def test_the_severity_that_flags_alone_may_depend_on_how_exactly_the_place_is_known() -> None:
+    rules = AlertingRules.model_validate(
+        {"flag": {"alone_instead": [{"severity": "critical", "levels": ["province", "unknown"]}]}}
+    )
+    grave = {"severity": Severity.HIGH, "at": VOTING_DAY}
+    assert take_in([an_assessment(region=BALANGAN, **grave)], rules=rules).alert is not None  # type: ignore[arg-type]
+    for place in (SOUTH_KALIMANTAN, None):
+        assert take_in([an_assessment(region=place, **grave)], rules=rules).alert is None  # type: ignore[arg-type]
+        assert take_in([an_assessment(region=place, at=VOTING_DAY)], rules=rules).alert is not None
+    assert [Level.of(code) for code in ("63.11", "63", "")] == [Level.REGENCY, Level.PROVINCE, Level.UNKNOWN]
+
+
+def test_the_first_exception_that_fits_holds() -> None:
+    rules = AlertingRules.model_validate(
+        {"flag": {"alone_instead": [{"severity": "critical", "stages": ["kampanye"]}, {"severity": "low"}]}}
+    )
+    assert rules.flag.alone("63.11", RiskClass.NEUTRALITY, Stage.KAMPANYE) is Severity.CRITICAL
+    assert rules.flag.alone("63.11", RiskClass.NEUTRALITY, Stage.PSU) is Severity.LOW
+
+
+# Bursts
+
+
+def test_three_incidents_flag_a_quiet_region_and_say_why_in_figures() -> None:
+    case = take_in([medium(VOTING_DAY + HOUR * n, sender=f"p{n}") for n in range(3)])
+    alert = case.alert
+    assert alert is not None
+    assert alert.cause is Cause.BURST
+    assert alert.grounds == (
+        "3 kejadian dalam 48 jam; biasanya 0,1 (peluang kebetulan 0,23 %); 3 pesan, 3 pengirim, 3 teks"
+    )
+
+
+def test_three_incidents_are_nothing_new_where_two_a_day_are_usual_but_nine_are() -> None:
+    usual = every_day(40, per_day=2, until=VOTING_DAY - 3 * DAY)
+    rules = AlertingRules.model_validate({"memory": {"days": 60}})
+    # What flagged the region when it began is long over.
+    case = take_in(usual, rules=rules)
+    assert case.alert is not None
+    case = decide.resolve(case, actor="a", reason="", now=VOTING_DAY - 3 * DAY).case
+
+    three = [medium(VOTING_DAY + HOUR * n, sender=f"p{n}") for n in range(3)]
+    assert not open_(take_in(three, case=case, rules=rules))
+
+    many = take_in([medium(VOTING_DAY + HOUR * n, sender=f"p{n}") for n in range(14)], case=case, rules=rules)
+    assert open_(many)
+    assert many.alert is not None
+    assert "9 kejadian dalam 48 jam; biasanya 3 (peluang" in many.alert.grounds
+
+
+def test_what_is_usual_in_the_province_is_expected_of_a_region_that_has_reported_nothing_yet() -> None:
+    usual = Usual()
+    busy = Tally(VOTING_DAY - 60 * DAY, VOTING_DAY, 400.0)
+    lively = Background.of(
+        {(f"63.0{n}", RiskClass.MONEY_POLITICS): busy for n in range(1, 7)}, {"63": 13, "64": 10}, usual, VOTING_DAY
+    )
+    three = [medium(VOTING_DAY + HOUR * n, sender=f"p{n}") for n in range(3)]
+    assert not open_(take_in(three, background=lively))
+    assert open_(take_in(three, background=Background()))
+
+    quiet = Background.of({("64.01", RiskClass.MONEY_POLITICS): busy}, {"63": 13, "64": 10}, usual, VOTING_DAY)
+    assert open_(take_in(three, background=quiet))
+
+
+def test_a_region_that_has_been_quiet_while_others_reported_is_known_to_be_quiet() -> None:
+    others = {(f"63.0{n}", RiskClass.NEUTRALITY): Tally(VOTING_DAY - 60 * DAY, VOTING_DAY, 20.0) for n in range(1, 7)}
+    seen = Background.of(others, {"63": 13}, Usual(), VOTING_DAY)
+    early = seen.rate("63.11", RiskClass.NEUTRALITY, None, 0, Usual(), VOTING_DAY - 59 * DAY)
+    now = seen.rate("63.11", RiskClass.NEUTRALITY, None, 0, Usual(), VOTING_DAY)
+    assert now.per_day < early.per_day / 3
+
+
+def test_what_a_region_had_itself_is_no_part_of_what_others_have() -> None:
+    busy = Tally(VOTING_DAY - 60 * DAY, VOTING_DAY, 400.0)
+    alone = Background.of({("63.11", RiskClass.NEUTRALITY): busy}, {"63": 13}, Usual(), VOTING_DAY)
+    before = VOTING_DAY - 61 * DAY
+    own = alone.rate("63.11", RiskClass.NEUTRALITY, None, 0, Usual(), before)
+    neighbour = alone.rate("63.10", RiskClass.NEUTRALITY, None, 0, Usual(), before)
+    assert own.per_day < Usual().incidents_per_day
+    assert neighbour.per_day > 10 * own.per_day
+
+
+def test_the_incidents_of_the_burst_are_no_part_of_what_it_is_measured_against() -> None:
+    rules = AlertingRules.model_validate({"flag": {"burst": {"incidents": 30}}})
+    case = take_in([medium(VOTING_DAY + HOUR * n, sender=f"p{n}") for n in range(30)], rules=rules)
+    assert case.alert is not None
+    assert "biasanya 0,1 " in case.alert.grounds
+
+
+def test_many_incidents_of_one_sender_are_no_burst_and_a_second_sender_makes_them_one() -> None:
+    alone = [medium(VOTING_DAY + HOUR * n, sender="buzzer") for n in range(12)]
+    case = take_in(alone)
+    assert case.alert is None
+    assert open_(take_in([medium(VOTING_DAY + 13 * HOUR, sender="warga")], case=case))
+
+
+def test_incidents_whose_senders_nobody_knows_are_not_taken_for_those_of_one() -> None:
+    assert open_(take_in([medium(VOTING_DAY + HOUR * n) for n in range(3)]))
+
+
+def test_one_text_under_many_incidents_and_senders_is_one() -> None:
+    copies = [medium(VOTING_DAY + HOUR * n, sender=f"p{n}", text="Bagi amplop di balai desa!") for n in range(12)]
+    assert take_in(copies).alert is None
+
+
+def test_texts_that_differ_in_case_spaces_and_signs_are_one() -> None:
+    assert hash_of_words("Bagi  AMPLOP, di balai!") == hash_of_words("bagi amplop di balai")
+    assert hash_of_words("bagi amplop") != hash_of_words("bagi sembako")
+    assert hash_of_words("...") == 0
+
+
+def test_an_incident_counts_when_it_becomes_known_and_not_again_when_it_is_forwarded_later() -> None:
+    old = [medium(VOTING_DAY - 10 * DAY, sender="a"), medium(VOTING_DAY - 6 * DAY, sender="b")]
+    forwarded = [
+        medium(VOTING_DAY + HOUR * n, incident_id=one.report.incident_id, sender=f"p{n}") for n, one in enumerate(old)
+    ]
+    assert take_in([*old, *forwarded, medium(VOTING_DAY + 3 * HOUR, sender="c")]).alert is None
+
+
+# What holds whatever comes
+
+_incidents = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 6)), min_size=1, max_size=20)
+_senders = st.lists(st.sampled_from(["a", "b", "c", ""]), min_size=20, max_size=20)
+
+
+def _reports(places: Sequence[tuple[int, int]], senders: Sequence[str]) -> list[Assessment]:
+    return [
+        medium(
+            VOTING_DAY + HOUR * hours,
+            report_id=UUID(int=number + 1),
+            incident_id=UUID(int=1000 + incident),
+            sender=sender,
+        )
+        for number, ((hours, incident), sender) in enumerate(zip(sorted(places), senders, strict=False))
+    ]
+
+
+@given(_incidents, _senders, st.integers(1, 30), st.randoms(use_true_random=False))
+def test_adding_copies_never_flags(
+    places: list[tuple[int, int]], senders: list[str], copies: int, chance: Random
+) -> None:
+    reports = _reports(places, senders)
+    flagged = open_(take_in(reports))
+    added = []
+    for number in range(copies):
+        original = chance.choice(reports).report
+        later = medium(
+            original.received_at + HOUR * chance.randint(0, 400),
+            report_id=UUID(int=5000 + number),
+            incident_id=chance.choice([original.incident_id, uuid4()]),
+            sender=original.sender,
+            text=original.text,
+        )
+        added.append(later)
+    together = sorted([*reports, *added], key=lambda one: (one.report.received_at, one.report.report_id))
+    assert open_(take_in(together)) <= flagged
+
+
+@given(_incidents, _senders, st.randoms(use_true_random=False))
+def test_redelivery_and_the_order_within_a_batch_change_neither_case_nor_tally(
+    places: list[tuple[int, int]], senders: list[str], chance: Random
+) -> None:
+    reports = _reports(places, senders)
+    news: list[News] = [news_of(one) for one in reports]
+    empty = concerns(reports[0], RULES)
+    assert empty is not None
+    now = VOTING_DAY + 14 * DAY
+    case = decide.absorb(empty, news, RULES, now).case
+
+    mixed = [*news, *news[: len(news) // 2]]
+    chance.shuffle(mixed)
+    other = decide.absorb(empty, mixed, RULES, now).case
+    assert (other.alert and other.alert.alert_id) == (case.alert and case.alert.alert_id)
+    assert (other.alert and other.alert.grounds) == (case.alert and case.alert.grounds)
+    assert other.tally == case.tally
+
+    assert decide.absorb(case, mixed, RULES, now).case is case
+
+
+# The arithmetic
+
+
+def test_the_chance_is_the_poisson_tail_when_the_rate_is_known_exactly() -> None:
+    known = Rate(incidents=0.4 * 1e7, days=1e7)
+    expected = 0.8
+    tail = 1 - sum(math.exp(-expected) * expected**n / math.factorial(n) for n in range(6))
+    assert known.expected(2 * DAY) == pytest.approx(expected)
+    assert known.chance_of_at_least(6, 2 * DAY) == pytest.approx(tail, rel=1e-3)
+    assert known.chance_of_none(2 * DAY) == pytest.approx(math.exp(-expected), rel=1e-3)
+
+
+def test_little_knowledge_makes_careful() -> None:
+    vague, sure = Rate(0.4 * 3, 3), Rate(0.4 * 300, 300)
+    assert vague.chance_of_at_least(6, 2 * DAY) > 3 * sure.chance_of_at_least(6, 2 * DAY)
+
+
+@given(st.floats(0.01, 50), st.floats(0.5, 200), st.integers(1, 60), st.floats(0.1, 10))
+def test_more_incidents_are_never_more_probable(incidents: float, days: float, number: int, window: float) -> None:
+    rate = Rate(incidents, days)
+    here, more = (rate.chance_of_at_least(n, DAY * window) for n in (number, number + 1))
+    assert 0 <= more <= here <= 1
+
+
+@given(st.lists(st.integers(0, 90 * 24), min_size=1, max_size=30), st.randoms(use_true_random=False))
+def test_a_tally_is_the_same_in_whatever_order_it_was_counted(hours: list[int], chance: Random) -> None:
+    times = [VOTING_DAY - HOUR * hour for hour in hours]
+    half_life = 28 * DAY
+
+    def counted(order: Sequence[datetime]) -> Tally:
+        tally = Tally(order[0], order[0])
+        for at in order:
+            tally = tally.with_one(at, half_life)
+        return tally
+
+    shuffled = list(times)
+    chance.shuffle(shuffled)
+    one, other = counted(times), counted(shuffled)
+    assert (one.since, one.at) == (other.since, other.at) == (min(times), max(times))
+    assert one.count == pytest.approx(other.count)
+    assert one.count == pytest.approx(sum(0.5 ** ((max(times) - at) / half_life) for at in times))
+
+
+def test_days_that_count_half_after_a_half_life_never_come_to_more_than_they_can() -> None:
+    assert decayed_days(timedelta(0), 28 * DAY) == 0
+    assert decayed_days(HOUR, 28 * DAY) == pytest.approx(1 / 24, rel=1e-3)
+    assert decayed_days(3650 * DAY, 28 * DAY) == pytest.approx(28 / math.log(2))
+
+
+def open_(case: Case) -> bool:
+    """Whether the region is flagged."""
+    return case.alert is not None and case.alert.is_open
+
+
+def test_the_worked_example_of_the_documentation_is_right() -> None:
+    usual = Usual()
+    assert (usual.incidents_per_day * usual.prior_days, usual.prior_days) == (pytest.approx(0.35), 7)
+    start = VOTING_DAY - 37 * DAY
+    tally = Tally(start, start)
+    for number in range(74):
+        tally = tally.with_one(VOTING_DAY - DAY * number / 2, usual.half_life)
+    alone = Background.of({("63.11", RiskClass.NEUTRALITY): tally}, {"63": 13, "81": 500}, usual, VOTING_DAY)
+    balangan = alone.rate("63.11", RiskClass.NEUTRALITY, tally, 0, usual, VOTING_DAY)
+    unknown = Background().rate("63.11", RiskClass.NEUTRALITY, None, 0, usual, VOTING_DAY)
+
+    assert (round(balangan.incidents, 1), round(balangan.days, 1)) == (48.8, 31.2)
+    assert (round(unknown.expected(2 * DAY), 2), round(balangan.expected(2 * DAY), 1)) == (0.1, 3.1)
+    assert [round(balangan.chance_of_at_least(n, 2 * DAY), 4) for n in (3, 8, 9)] == [0.5963, 0.018, 0.0065]
+    assert round(unknown.chance_of_at_least(3, 2 * DAY), 4) == 0.0023
