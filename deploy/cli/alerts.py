@@ -15,10 +15,12 @@ from redis.asyncio import Redis
 from rich.table import Table
 
 from deploy.cli.console import fail, out, printable
+from deploy.cli.replay import moment, raised_table, replay_stored
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, find_target
 from services.alerts import inbox
 from services.alerts import rules as rules_file
 from services.alerts.inbox import AlertDetail, AlertSummary, NotPossibleError
+from services.alerts.replay import compare
 from services.alerts.rules import AlertingRules
 from shared.config.yaml_file import load_yaml
 from shared.settings import get_settings
@@ -92,6 +94,39 @@ def silence(
     until = datetime.now(UTC) + timedelta(hours=hours)
     by = _by(actor, reason)
     _tell(_run(data_dir, lambda redis: inbox.silence(redis, alert_id, until=until, rules=rules, **by)))
+
+
+@app.command()
+def replay(
+    since: Annotated[str, typer.Option(help="From when: 7d, 36h, or a date such as 2024-11-20.")] = "7d",
+    until: Annotated[str, typer.Option(help="Until when, in the same form; default now.")] = "",
+    rules: Annotated[Path | None, typer.Option(help="An alerting.yaml to compare with the present one.")] = None,
+    as_json: AsJson = False,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+) -> None:
+    """Show which alerts the rules would raise from what is stored; nothing is written, nobody is told.
+
+    With --rules also what those rules add to the present ones, and what is gone with them.
+    """
+    now = datetime.now(UTC)
+    start, end = moment(since, now), moment(until, now) if until else now
+    if start >= end:
+        fail(f"--since ({start:%Y-%m-%d %H:%M}Z) must be before --until ({end:%Y-%m-%d %H:%M}Z)")
+    present = load_yaml(get_settings().config_file(rules_file.FILE_NAME), AlertingRules)
+    tried = load_yaml(rules, AlertingRules) if rules else None
+    found = replay_stored(find_target(data_dir), [present, tried] if tried else [present], start, end)
+    added, gone = compare(*found) if tried else ([], [])
+    if as_json:
+        document = {"since": start, "until": end, "present": found[0]}
+        _write_json(document | ({"tried": found[1], "added": added, "gone": gone} if tried else {}))
+        return
+    span = f"{start:%Y-%m-%d %H:%M}Z to {end:%Y-%m-%d %H:%M}Z"
+    out.print(raised_table(f"What the present rules raise, {span}", found[0]))
+    if tried:
+        out.print(raised_table(f"Added by {rules}", added))
+        out.print(raised_table(f"Gone with {rules}", gone))
+        told = [sum(one.notifications for one in each) for each in found]
+        out.print(f"Alerts {len(found[0])} -> {len(found[1])}, notifications {told[0]} -> {told[1]}.", highlight=False)
 
 
 def _by(actor: str, reason: str) -> dict[str, Any]:
