@@ -40,7 +40,7 @@ async def measure_webhook(bench: Bench, requests: int, say: Say) -> Outcome:
     """
     async with processes(bench) as running:
         say("webhook: starting Redis, our webhook and the FastAPI baseline")
-        redis_url = await _start_redis(bench, running)
+        redis_url = await start_redis(bench, running)
         port, pid = await _start_ours(running, redis_url)
         plain_port, plain_pid = await _start_baseline(running, redis_url)
 
@@ -115,7 +115,8 @@ def _joined(bodies: Iterator[bytes]) -> Iterator[bytes]:
         yield b"\n".join(batch)
 
 
-async def _start_redis(bench: Bench, running: Processes) -> str:
+async def start_redis(bench: Bench, running: Processes) -> str:
+    """Start a Redis for one measurement, and return its URL. Raises `EmbeddedError` when it does not start."""
     port, folder = free_port(besides=set()), bench.folder / "redis"
     folder.mkdir()
     config = bench.folder / "redis.conf"

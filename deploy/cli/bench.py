@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
+from deploy.bench.alerts import measure_alerts
 from deploy.bench.classifier import measure_classifier
 from deploy.bench.pipeline import measure_pipeline
 from deploy.bench.processes import Bench, Say, bench_folder
@@ -28,6 +29,7 @@ class Part(StrEnum):
     WEBHOOK = "webhook"
     PIPELINE = "pipeline"
     CLASSIFIER = "classifier"
+    ALERTS = "alerts"
 
 
 class Fsync(StrEnum):
@@ -42,10 +44,11 @@ def bench(
     requests: Annotated[int, typer.Option(help="Requests to our webhook.", min=300)] = 18_000,
     reports: Annotated[int, typer.Option(help="Reports through the pipeline in each round.", min=500)] = 6_000,
     texts: Annotated[int, typer.Option(help="Texts for the classifier in each round.", min=100)] = 1_500,
+    assessments: Annotated[int, typer.Option(help="Assessments for the alert service alone.", min=1_000)] = 100_000,
     fsync: Annotated[Fsync, typer.Option(help="When Redis writes to disk, for ours and the baselines.")] = Fsync.ALWAYS,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Measure webhook, pipeline and classifier, each against its baseline in the same run."""
+    """Measure webhook, pipeline, classifier and alerts, each against its baseline in the same run."""
     chosen = set(parts or Part)
     if Part.WEBHOOK in chosen and importlib.util.find_spec("fastapi") is None:
         fail("The webhook's baseline needs FastAPI, which comes with the development requirements: pip install fastapi")
@@ -63,6 +66,8 @@ def bench(
                 outcomes[Part.PIPELINE] = _run(measure_pipeline, reports, fsync, say)
             if Part.CLASSIFIER in chosen:
                 outcomes[Part.CLASSIFIER] = measure_classifier(texts, say)
+            if Part.ALERTS in chosen:
+                outcomes[Part.ALERTS] = _run(measure_alerts, assessments, fsync, say)
     except BenchError as error:
         fail(f"The benchmark has no result: {error}")
     command = shlex.join(["salingjaga", *sys.argv[1:]])
