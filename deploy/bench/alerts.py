@@ -216,7 +216,12 @@ def _megabytes(pid: int, *, peak: bool = False) -> float | None:
 async def _latency(bench: Bench, say: Say, outcome: Outcome) -> None:
     receiver = _Receiver()
     async with receiver.listening() as port:
-        officers = [{"id": "bench", "role": "national", "regions": ["*"], "channels": [f"json://{HOST}:{port}/alerts"]}]
+        # One for each regency, as there are in reality: nobody is told so much that limits hold it back.
+        channels = [f"json://{HOST}:{port}/alerts"]
+        officers = [
+            {"id": code, "role": "regency", "regions": [code], "channels": channels}
+            for code, _ in RegionResolver.load().regencies()
+        ]
         (bench.folder / "config" / "officers.yaml").write_text(yaml.safe_dump({"officers": officers}))
         system = EmbeddedSystem(
             DataDir(bench.folder / "latency"), port=free_port(besides=set()), environment=bench.environment
