@@ -245,7 +245,7 @@ class AlertEvent(Record):
     at: AwareDatetime
     event: Literal[
         "opened", "evidence_added", "severity_raised", "notification_sent", "no_notification_sent",
-        "acknowledged", "escalated", "silenced", "resolved",
+        "acknowledged", "escalated", "silenced", "resolved", "verdict_given",
     ]  # fmt: skip
     state: AlertState
     region_code: str
@@ -280,6 +280,28 @@ class Delivery(Record):
     title: str = ""
     latency_ms: int = 0
     """From the newest report's receipt to the hand-over to the channel."""
+
+
+class Opinion(StrEnum):
+    """What an officer says of a finding."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    UNCLEAR = "unclear"
+
+
+class Verdict(Record):
+    """An officer's judgement of one finding of one report; a later one of the same officer replaces it."""
+
+    type: Literal["verdict"] = "verdict"
+    verdict_id: UUID
+    alert_id: UUID
+    report_id: UUID
+    code: str
+    verdict: Opinion
+    officer_id: str
+    note: str = ""
+    at: AwareDatetime
 
 
 class ReceiptStage(StrEnum):

@@ -1,5 +1,6 @@
 """The few lines of ASGI that the services share."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -17,3 +18,36 @@ async def respond(
     head = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})
+
+
+class BodyRefusedError(Exception):
+    """The body of a request is not taken.
+
+    Args:
+        status: the HTTP status to answer with.
+        title: what is wrong with it.
+    """
+
+    def __init__(self, status: int, title: str) -> None:
+        super().__init__(title)
+        self.status = status
+        self.title = title
+
+
+async def read_body(receive: Receive, limit_bytes: int, seconds: float) -> bytes:
+    """A request's whole body. Raises `BodyRefusedError` when it is too large, too slow, or ends early."""
+    body: bytes = b""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise BodyRefusedError(400, "The body ended early")
+                piece: bytes = message.get("body", b"")
+                body += piece
+                if len(body) > limit_bytes:
+                    raise BodyRefusedError(413, f"The body may have {limit_bytes:,} bytes at most")
+                if not message.get("more_body", False):
+                    return body
+    except TimeoutError:
+        raise BodyRefusedError(408, "The body came too slowly") from None

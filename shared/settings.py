@@ -65,6 +65,19 @@ class Settings(BaseSettings):
             return DEPLOY_DIR / "config" / name
         return own
 
+    public_url: str = Field("", max_length=60, pattern=r"^(https?://[A-Za-z0-9.:/-]*[A-Za-z0-9])?$")
+    """Where officers reach the alert service, without a slash at its end; default its own address. Short enough for an
+    SMS to hold a link."""
+    alert_link_key: SecretStr = SecretStr("")
+    """Secret of the links in notifications, the same for all replicas; without it notifications hold no link."""
+    alerts_token: SecretStr = SecretStr("")
+    """Bearer token of programs that act on alerts over HTTP; without it only links can."""
+
+    @property
+    def alerts_url(self) -> str:
+        """`public_url`, or this service's own address."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
     notification_file: Path | None = None
     """Where notifications are written while no officer is configured (the embedded default)."""
 

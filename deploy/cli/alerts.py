@@ -23,6 +23,7 @@ from services.alerts.inbox import AlertDetail, AlertSummary, NotPossibleError
 from services.alerts.replay import compare
 from services.alerts.rules import AlertingRules
 from shared.config.yaml_file import load_yaml
+from shared.contracts import Opinion
 from shared.settings import get_settings
 
 app = typer.Typer(help="The alert inbox.", no_args_is_help=True)
@@ -127,6 +128,28 @@ def replay(
         out.print(raised_table(f"Gone with {rules}", gone))
         told = [sum(one.notifications for one in each) for each in found]
         out.print(f"Alerts {len(found[0])} -> {len(found[1])}, notifications {told[0]} -> {told[1]}.", highlight=False)
+
+
+@app.command()
+def verdict(
+    alert_id: AlertId,
+    code: Annotated[str, typer.Argument(help="The finding's code, as `show` names it, such as mp_cash.")],
+    opinion: Annotated[Opinion, typer.Argument(help="What you say of it.")],
+    report: Annotated[str, typer.Option(help="Receipt of the report; needed where several show the code.")] = "",
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    actor: Actor = "",
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+) -> None:
+    """Say whether a finding is right; it measures the classifier."""
+    who, now = actor or getpass.getuser(), datetime.now(UTC)
+    _tell(
+        _run(
+            data_dir,
+            lambda redis: inbox.judge(
+                redis, alert_id, code=code, opinion=opinion, report=report, note=note, actor=who, now=now
+            ),
+        )
+    )
 
 
 def _by(actor: str, reason: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Credentials:
     analyst_password: str
     sender_key: str
     alert_link_key: str
+    alerts_token: str = ""
     source_secrets: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -45,6 +46,7 @@ class Credentials:
             analyst_password=secrets.token_urlsafe(12),
             sender_key=secrets.token_urlsafe(32),
             alert_link_key=secrets.token_urlsafe(32),
+            alerts_token=secrets.token_urlsafe(32),
             source_secrets={"SALINGJAGA_SECRET_LAPANGAN": secret(), "SALINGJAGA_SECRET_BERITA": secret()},
         )
 
@@ -96,8 +98,9 @@ class DataDir:
                     f"The disk of {self.path} has {free // 2**20} MiB left; free some space (at least "
                     f"{LEAST_FREE_BYTES // 2**20} MiB) or choose another folder with --data-dir."
                 )
-            if not self._credentials.exists():
-                write_private(self._credentials, asdict(Credentials.generate()))
+            known = self._read(self._credentials) if self._credentials.exists() else {}
+            # A folder of an older version lacks what has been added since.
+            write_private(self._credentials, {**asdict(Credentials.generate()), **known})
         except OSError as error:
             raise EmbeddedError(
                 f"The data folder {self.path} cannot be used ({error.strerror}); choose another one with --data-dir."

@@ -104,6 +104,8 @@ class EmbeddedSystem:
             "SALINGJAGA_CLICKHOUSE_USER": credentials.clickhouse_user,
             "SALINGJAGA_CLICKHOUSE_PASSWORD": credentials.clickhouse_password,
             "SALINGJAGA_SENDER_KEY": credentials.sender_key,
+            "SALINGJAGA_ALERT_LINK_KEY": credentials.alert_link_key,
+            "SALINGJAGA_ALERTS_TOKEN": credentials.alerts_token,
             "SALINGJAGA_NOTIFICATION_FILE": str(self.data.notifications),
             "SALINGJAGA_HOST": HOST,
             **without_proxy(self._given),

@@ -187,6 +187,7 @@ def _queued(
         title=text.title,
         body=text.plain,
         html=text.html,
+        short=text.short,
         severity=alert.severity,
         newest_report_at=alert.last_known_at,
         presses=presses,

@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.alerts.baseline import Tally
-from shared.contracts import AlertState, Regime, RiskClass, Severity, Stage, Status
+from shared.contracts import AlertState, Opinion, Regime, RiskClass, Severity, Stage, Status
 
 
 class Sighting(Struct, frozen=True, array_like=True, gc=False):
@@ -160,6 +160,22 @@ class HistoryEntry(Struct, frozen=True, gc=False):
     reason: str
 
 
+class Judged(Struct, frozen=True):
+    """An officer's verdict on one finding."""
+
+    report_id: UUID
+    code: str
+    opinion: Opinion
+    actor: str
+    note: str
+    at: datetime
+
+    @property
+    def finding(self) -> tuple[UUID, str]:
+        """Which finding it is about."""
+        return self.report_id, self.code
+
+
 class Alert(Struct, frozen=True):
     """An alert, open or (until the next one replaces it) resolved."""
 
@@ -210,6 +226,7 @@ class Alert(Struct, frozen=True):
     """Why it was opened, in figures and in Indonesian; empty where the cause says it all."""
     details: tuple[str, ...] = ()
     """What else an officer must know, a line each; of a pattern its members."""
+    verdicts: tuple[Judged, ...] = ()
 
     @property
     def is_open(self) -> bool:

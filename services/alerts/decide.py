@@ -21,6 +21,7 @@ from services.alerts.case import (
     Cause,
     Exhibit,
     HistoryEntry,
+    Judged,
     News,
     Progress,
     Reason,
@@ -31,7 +32,7 @@ from services.alerts.case import (
 from services.alerts.escalation import Rung, acknowledgement_ends_at, escalates_at
 from services.alerts.flagging import Found, flags_alone, gravest
 from services.alerts.rules import Acknowledge, AlertingRules
-from shared.contracts import AlertEvent, AlertState, RiskClass, Severity
+from shared.contracts import AlertEvent, AlertState, Opinion, RiskClass, Severity, Verdict
 
 _ALERTS = UUID("6f0c6b52-3c59-5f0e-9c39-6a2f5d1b7a10")
 """Name space of alert ids; it never changes, or a redelivered report would open a second alert."""
@@ -41,13 +42,14 @@ NOTHING_KNOWN = Background()
 _GRAVEST_SHOWN = 3
 _NEWEST_SHOWN = 3
 _HISTORY_KEPT = 50
+_VERDICTS_KEPT = 100
 _IDS_IN_EVENT = 100
 _WAITING_KEPT = 50
 _AT_REST = (AlertState.ACKNOWLEDGED, AlertState.SILENCED, AlertState.RESOLVED)
 
 EventName = Literal[
     "opened", "evidence_added", "severity_raised", "notification_sent", "no_notification_sent",
-    "acknowledged", "escalated", "silenced", "resolved",
+    "acknowledged", "escalated", "silenced", "resolved", "verdict_given",
 ]  # fmt: skip
 
 
@@ -60,7 +62,7 @@ class Outcome:
     """What a decision leads to."""
 
     case: Case
-    events: tuple[AlertEvent, ...] = ()
+    events: tuple[AlertEvent | Verdict, ...] = ()
     notify: Reason | None = None
 
 
@@ -299,6 +301,39 @@ def silence(case: Case, until: datetime, *, actor: str, reason: str, rules: Aler
     alert = replace(_resting(_open_alert(case)), state=AlertState.SILENCED, next_at=until, next_reason=Reason.REMINDER)
     words = f"until {until.isoformat(timespec='minutes')}: {reason}"
     return _recorded(case, alert, [("silenced", words)], now, actor=actor)
+
+
+def judge(case: Case, *, report_id: UUID, code: str, opinion: Opinion, note: str, actor: str, now: datetime) -> Outcome:
+    """An officer says whether a finding is right; also of a resolved alert. The same words again change nothing.
+
+    Raises `NotPossibleError` when the alert shows no such finding.
+    """
+    alert = case.alert
+    shown = any(
+        exhibit.report_id == report_id and code and any(act.code == code for act in exhibit.acts)
+        for exhibit in case.exhibits
+    )
+    if alert is None or not shown:
+        raise NotPossibleError(f"this alert shows no finding {code!r} in that report")
+    given = Judged(report_id, code, opinion, actor, note, now)
+    before = next((one for one in alert.verdicts if one.finding == given.finding and one.actor == actor), None)
+    if before and (before.opinion, before.note) == (opinion, note):
+        return Outcome(case)
+    others = tuple(one for one in alert.verdicts if one is not before)
+    alert = replace(alert, verdicts=(*others, given)[-_VERDICTS_KEPT:])
+    verdict = Verdict(
+        verdict_id=uuid5(alert.alert_id, f"verdict/{report_id}/{code}/{actor}/{now.isoformat()}"),
+        alert_id=alert.alert_id,
+        report_id=report_id,
+        code=code,
+        verdict=opinion,
+        officer_id=actor,
+        note=note,
+        at=now,
+    )
+    words = f"{code}: {opinion}" + (f": {note}" if note else "")
+    outcome = _recorded(case, alert, [("verdict_given", words)], now, actor=actor, report_ids=[report_id])
+    return Outcome(outcome.case, (*outcome.events, verdict))
 
 
 def _is_due(at: datetime | None, now: datetime) -> bool:

@@ -12,11 +12,11 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 from services.alerts import decide
-from services.alerts.case import Alert, Case, Exhibit, HistoryEntry
+from services.alerts.case import Alert, Case, Exhibit, HistoryEntry, Judged
 from services.alerts.decide import NotPossibleError, Outcome
 from services.alerts.rules import AlertingRules
 from services.alerts.store import CaseStore, Change
-from shared.contracts import AlertState, RiskClass, Severity
+from shared.contracts import AlertState, Opinion, RiskClass, Severity
 
 __all__ = [
     "AlertDetail",
@@ -24,6 +24,7 @@ __all__ = [
     "NotPossibleError",
     "acknowledge",
     "find",
+    "judge",
     "list_alerts",
     "resolve",
     "silence",
@@ -56,6 +57,7 @@ class AlertDetail:
     summary: AlertSummary
     exhibits: tuple[Exhibit, ...]
     history: tuple[HistoryEntry, ...]
+    verdicts: tuple[Judged, ...] = ()
 
 
 async def list_alerts(redis: Redis, *, include_resolved: bool = False) -> list[AlertSummary]:
@@ -79,19 +81,28 @@ async def find(redis: Redis, id_or_prefix: str) -> AlertDetail:
     """
     case, alert = await _case_of(CaseStore(redis), id_or_prefix)
     exhibits = sorted(case.exhibits, key=lambda exhibit: (exhibit.severity.rank, exhibit.at), reverse=True)
-    return AlertDetail(_summary(case, alert), tuple(exhibits), alert.history)
+    return AlertDetail(_summary(case, alert), tuple(exhibits), alert.history, alert.verdicts)
 
 
-async def acknowledge(redis: Redis, id_or_prefix: str, *, actor: str, reason: str, now: datetime) -> AlertSummary:
+async def acknowledge(
+    redis: Redis, id_or_prefix: str, *, actor: str, reason: str, now: datetime, renew: bool = True
+) -> AlertSummary:
     """Take an alert over: reminders stop until something graver comes.
+
+    Without `renew` nothing changes when this actor's acknowledgement stands already.
 
     Raises:
         NotPossibleError: no such alert, or it is resolved.
         DependencyAwayError: Redis does not answer.
     """
-    return await _change(
-        redis, id_or_prefix, lambda case: decide.acknowledge(case, actor=actor, reason=reason, now=now)
-    )
+
+    def act(case: Case) -> Outcome:
+        alert = case.alert
+        if not renew and alert and alert.state is AlertState.ACKNOWLEDGED and actor in alert.acknowledged_by:
+            return Outcome(case)
+        return decide.acknowledge(case, actor=actor, reason=reason, now=now)
+
+    return await _change(redis, id_or_prefix, act)
 
 
 async def resolve(redis: Redis, id_or_prefix: str, *, actor: str, reason: str, now: datetime) -> AlertSummary:
@@ -118,6 +129,43 @@ async def silence(
         id_or_prefix,
         lambda case: decide.silence(case, until, actor=actor, reason=reason, rules=rules, now=now),
     )
+
+
+async def judge(
+    redis: Redis,
+    id_or_prefix: str,
+    *,
+    code: str,
+    opinion: Opinion,
+    report: str = "",
+    note: str,
+    actor: str,
+    now: datetime,
+) -> AlertSummary:
+    """Record a verdict on one finding; the same one again changes nothing.
+
+    `report` is a receipt or a report's id; it may be left out where the alert shows only one report with that code.
+    Raises `NotPossibleError` for no such alert or finding, `DependencyAwayError` while Redis does not answer.
+    """
+
+    def act(case: Case) -> Outcome:
+        report_id = _report_with(case, code, report)
+        return decide.judge(case, report_id=report_id, code=code, opinion=opinion, note=note, actor=actor, now=now)
+
+    return await _change(redis, id_or_prefix, act)
+
+
+def _report_with(case: Case, code: str, report: str) -> UUID:
+    found = [
+        exhibit.report_id
+        for exhibit in case.exhibits
+        if any(act.code == code for act in exhibit.acts) and report in ("", exhibit.receipt, str(exhibit.report_id))
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NotPossibleError(f"{len(found)} reports show {code}; say which one, by its receipt")
+    raise NotPossibleError(f"this alert shows no finding {code!r}" + (f" in {report}" if report else ""))
 
 
 async def _change(redis: Redis, id_or_prefix: str, act: Callable[[Case], Outcome]) -> AlertSummary:

@@ -105,9 +105,7 @@ class Links:
         if head[:1] != _CODES[purpose]:
             raise LinkRefusedError("made for another purpose")
         for officer_id in officer_ids:
-            if _tag(officer_id) == head[_OFFICER] and hmac.compare_digest(
-                self._signature(head, officer_id), signature
-            ):
+            if _tag(officer_id) == head[_OFFICER] and hmac.compare_digest(self._signature(head, officer_id), signature):
                 break
         else:
             raise LinkRefusedError("the signature does not fit")

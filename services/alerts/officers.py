@@ -5,11 +5,13 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from services.alerts.channels import is_usable
 from services.alerts.duty import QuietHours, Rota, ZoneName
+from services.alerts.letter import Content, usual_content
 from services.alerts.role import Role
 from services.alerts.zones import zone_info, zone_of
 from shared.regions.gazetteer import Gazetteer
@@ -59,6 +61,8 @@ class Officer(BaseModel):
     channels_order: Literal["all", "first"] = "all"
     """Whether all channels are told at once, or the first that works, in their order."""
     quiet_hours: QuietHours | None = None
+    content: Content | dict[str, Content] = Field(default_factory=dict)
+    """How much notifications carry: for all channels, or by the scheme of their URL."""
     time_zone: ZoneName = ""
 
     @property
@@ -69,6 +73,12 @@ class Officer(BaseModel):
     def quiet_until(self, now: datetime) -> datetime | None:
         """When the quiet hours of now end; `None` when the officer may be disturbed."""
         return self.quiet_hours.until(now, self.zone) if self.quiet_hours else None
+
+    def content_for(self, url: str) -> Content:
+        """How much a notification over this channel carries."""
+        if isinstance(self.content, Content):
+            return self.content
+        return self.content.get(urlsplit(url).scheme.lower(), usual_content(url))
 
     def first_channels(self) -> range:
         """Places of the channels that are told at first."""

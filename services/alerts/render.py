@@ -7,7 +7,7 @@ alleged is stated as a fact.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -24,7 +24,7 @@ SEVERITY_WORDS = {
     Severity.LOW: "RENDAH",
     Severity.NONE: "TANPA TINGKAT",
 }
-_CLASS = {
+CLASS_WORDS = {
     RiskClass.MONEY_POLITICS: "politik uang",
     RiskClass.NEUTRALITY: "pelanggaran netralitas",
     RiskClass.OTHER_RISK: "pelanggaran lain",
@@ -55,6 +55,17 @@ _MISSING_SHOWN = 8
 _RECEIPTS_SHOWN = 6
 
 
+class Counted(Protocol):
+    """Whatever says how much stands behind an alert."""
+
+    @property
+    def reports(self) -> int: ...
+    @property
+    def incidents(self) -> int: ...
+    @property
+    def senders(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """One notification in both forms; the title is a single line of at most 120 characters."""
@@ -62,6 +73,7 @@ class Text:
     title: str
     plain: str
     html: str
+    short: str = ""
 
 
 def local_time(at: datetime, zone: str) -> str:
@@ -79,7 +91,7 @@ class Renderer:
 
     def __init__(self, calendar: Callable[[], Calendar]) -> None:
         self._calendar = calendar
-        self._environment = _environment()
+        self._environment = environment()
 
     def render(self, case: Case, reason: Reason, rules: AlertingRules, now: datetime) -> Text:
         """The notification for a case with an open alert."""
@@ -92,6 +104,7 @@ class Renderer:
             values["title"],
             plain=self._environment.get_template(f"{template}.txt.j2").render(values),
             html=self._environment.get_template(f"{template}.html.j2").render(values),
+            short=self._environment.get_template("short.txt.j2").render(values),
         )
 
     def _values(self, case: Case, alert: Alert, reason: Reason, rules: AlertingRules, now: datetime) -> dict[str, Any]:
@@ -106,9 +119,10 @@ class Renderer:
             "alert": alert,
             "exhibits": [_Shown(exhibit, is_new=reason is not Reason.FIRST and not exhibit.told) for exhibit in shown],
             "hidden": max(0, alert.reports - len(shown)),
-            "counts": _counts(alert),
+            "counts": counts_of(alert),
+            "acts": list(dict.fromkeys(act.name for exhibit in exhibits for act in exhibit.acts if act.name)),
             "norms": norms[:_NORMS_SHOWN],
-            "clock": _deadline_lines(
+            "clock": deadline_lines(
                 self._calendar().legal_clock(regime, alert.first_known_at), alert.first_known_at, now
             ),
             "missing": _missing(exhibits),
@@ -128,21 +142,23 @@ class Renderer:
         return [line.strip() for line in lines.splitlines() if line.strip()]
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates, with the filters they need."""
+    made = Environment(
         loader=PackageLoader("services.alerts"),
         autoescape=select_autoescape(("html.j2",), default=False),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "severity_word": SEVERITY_WORDS.__getitem__,
         "status_word": lambda status: _STATUS.get(status, "Diduga"),
         "local": local_time,
+        "first_upper": lambda words: words[:1].upper() + words[1:],
         "district": lambda name: name if name.startswith(("Kecamatan ", "Distrik ")) else f"Kecamatan {name}",
     }
-    return environment
+    return made
 
 
 class _Shown:
@@ -164,9 +180,9 @@ def title_of(case: Case, alert: Alert, reason: Reason) -> str:
     if alert.cause is Cause.SILENCE:
         return f"[{SEVERITY_WORDS[alert.severity]}] Tidak ada laporan masuk: {case.region_name}{news}"
     if alert.cause is Cause.PATTERN:
-        words = f"[{SEVERITY_WORDS[alert.severity]}] Pola {_CLASS[case.risk_class]}: {case.region_name}"
+        words = f"[{SEVERITY_WORDS[alert.severity]}] Pola {CLASS_WORDS[case.risk_class]}: {case.region_name}"
         return f"{words}, {len(alert.details)} wilayah{news}"
-    words = f"[{SEVERITY_WORDS[alert.severity]}] Dugaan {_CLASS[case.risk_class]}: {case.region_name}"
+    words = f"[{SEVERITY_WORDS[alert.severity]}] Dugaan {CLASS_WORDS[case.risk_class]}: {case.region_name}"
     return words[: _TITLE_CHARACTERS - len(news)] + news
 
 
@@ -204,9 +220,10 @@ def _why(alert: Alert, reason: Reason, rules: AlertingRules) -> str:
     return "pengingat; belum ada yang menyatakan menangani peringatan ini."
 
 
-def _counts(alert: Alert) -> str:
-    senders = f"{alert.senders} pelapor" if alert.senders else "jumlah pelapor tidak diketahui"
-    return f"{alert.reports} laporan, {alert.incidents} kejadian, {senders}"
+def counts_of(alert: Counted) -> str:
+    """`12 pesan, 3 pengirim, 1 teks`: how much stands behind it; copies of one text count as one."""
+    senders = f"{alert.senders} pengirim" if alert.senders else "jumlah pengirim tidak diketahui"
+    return f"{alert.reports} pesan, {senders}, {alert.incidents} teks"
 
 
 def _norms(exhibits: Sequence[Exhibit]) -> list[CitedNorm]:
@@ -218,11 +235,11 @@ def _missing(exhibits: Sequence[Exhibit]) -> list[str]:
     return list(elements)[:_MISSING_SHOWN]
 
 
-def _deadline_lines(deadline: Deadline, known_at: datetime, now: datetime) -> list[str]:
+def deadline_lines(deadline: Deadline, known_at: datetime, now: datetime) -> list[str]:
     hours = int((deadline.due_at.utcoffset() or timedelta(hours=7)).total_seconds() // 3600)
     zone = next((name for name, offset in _ZONES.items() if offset == hours), "WIB")
     kind = "hari kerja" if deadline.count == "working" else "hari kalender"
-    mark = "" if deadline.verified else " (belum terverifikasi)"
+    mark = "" if deadline.verified else " (belum diverifikasi)"
     return [
         f"Batas menyampaikan laporan: {local_time(deadline.due_at, zone)}, {remaining(deadline.due_at, now)}.",
         f"{deadline.days} {kind} sejak diketahui ({local_time(known_at, zone)}) menurut {deadline.citation}{mark}.",
@@ -231,12 +248,12 @@ def _deadline_lines(deadline: Deadline, known_at: datetime, now: datetime) -> li
 
 
 def remaining(deadline: datetime, now: datetime) -> str:
-    """How long is left: `tersisa 4 hari 3 jam`, or that it has passed."""
+    """How long is left: `sisa 4 hari 3 jam`, or that it has passed."""
     left = deadline - now
     if left <= timedelta(0):
         return "sudah lewat"
     days, hours = left.days, left.seconds // 3600
-    return f"tersisa {days} hari {hours} jam" if days else f"tersisa {hours} jam {left.seconds % 3600 // 60} menit"
+    return f"sisa {days} hari {hours} jam" if days else f"sisa {hours} jam {left.seconds % 3600 // 60} menit"
 
 
 def utc_now() -> datetime:

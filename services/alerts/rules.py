@@ -238,6 +238,13 @@ class Silences(_Section):
     """No silence may last longer: a forgotten one hides real alerts."""
 
 
+class LinkRules(_Section):
+    """The links in notifications."""
+
+    valid_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 168
+    """How long a link lets its holder act; a later notification brings a new one."""
+
+
 class Sending(_Section):
     """How hard a channel is tried."""
 
@@ -344,6 +351,7 @@ class AlertingRules(_Section):
     silences: Silences = Silences()
     limits: Limits = Limits()
     sending: Sending = Sending()
+    links: LinkRules = LinkRules()
     memory: Memory = Memory()
 
     @model_validator(mode="after")

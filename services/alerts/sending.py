@@ -31,9 +31,10 @@ from services.alerts.channels import (
     channel_label,
     send_by_apprise,
     send_to_file,
-    takes_html,
     without_secrets,
 )
+from services.alerts.letter import Content, Kind, Words, fit, kind_of
+from services.alerts.links import Links
 from services.alerts.officers import Officer, Officers
 from services.alerts.rules import AlertingRules, Sending
 from services.alerts.store import CaseStore, Change, Claimed, Decide, Hold, QueuedDelivery, Settlement
@@ -103,6 +104,7 @@ class Sender:
         officers, rules: give what is configured now.
         notification_file: the channel while no officer is configured.
         clock: gives the time.
+        links: makes the links by which officers act; `None` without a key.
     """
 
     store: CaseStore
@@ -110,6 +112,7 @@ class Sender:
     rules: Callable[[], AlertingRules]
     notification_file: Path | None
     clock: Callable[[], datetime]
+    links: Callable[[], Links | None] = lambda: None
     _busy: Counter[str] = field(default_factory=Counter)
     _failing: set[str] = field(default_factory=set)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
@@ -215,17 +218,14 @@ class Sender:
             path = self.notification_file
             if path is None:
                 raise NotWantedError("there is no notification file any more")
-            body = _with_note(delivery.body, html=False) if claimed.unsure else delivery.body
-            notification = Notification(delivery.title, body, html=False)
+            notification = self._letter(claimed, Kind.PLAIN, Content.FULL)
             return lambda: send_to_file(path, notification)
         officer = self.officers().by_id(delivery.officer_id)
         if officer is None or delivery.channel >= len(officer.channels):
             raise NotWantedError("the officer or channel is not configured any more")
         await self._patiently(lambda: self._check_may_be_told(delivery, officer))
         url = officer.channels[delivery.channel]
-        html = takes_html(url)
-        body = delivery.html if html else delivery.body
-        notification = Notification(delivery.title, _with_note(body, html=html) if claimed.unsure else body, html)
+        notification = self._letter(claimed, kind_of(url), officer.content_for(url))
 
         def send() -> None:
             try:
@@ -236,6 +236,20 @@ class Sender:
                 raise ChannelError(without_secrets(f"{type(error).__name__}: {error}", url)[:300]) from None
 
         return send
+
+    def _letter(self, claimed: Claimed, kind: Kind, content: Content) -> Notification:
+        delivery, links = claimed.delivery, self.links()
+        plain, html, short = delivery.body, delivery.html, delivery.short
+        if claimed.unsure:
+            plain, html, short = _with_note(plain, html=False), _with_note(html, html=True), f"{short}\n{_MAYBE_KNOWN}"
+        single = links is not None and not delivery.summary_of
+        link = links.url(delivery.alert_id, delivery.officer_id, self.clock()) if links and single else ""
+        how = (
+            f"Rincian: salingjaga alerts show {delivery.alert_id}"
+            if not delivery.summary_of
+            else "Rincian: salingjaga alerts list"
+        )
+        return fit(Words(delivery.title, short or delivery.title, plain, html, how), kind, content, link)
 
     async def _check_wanted(self, delivery: QueuedDelivery) -> None:
         """Raises `NotWantedError` when sending it would tell nobody anything any more."""

@@ -20,7 +20,7 @@ from services.alerts.case import Case
 from shared.bus.errors import DependencyAwayError
 from shared.bus.healing import AWAY
 from shared.bus.streams import ALERT_EVENTS
-from shared.contracts import AlertEvent, Delivery, RiskClass, Severity
+from shared.contracts import AlertEvent, Delivery, RiskClass, Severity, Verdict
 from shared.observability import metrics
 
 # One hash tag for every key of a script: a Redis Cluster keeps them, and the stream of events, on one node.
@@ -115,6 +115,8 @@ class QueuedDelivery(msgspec.Struct, frozen=True):
     """It presses for an acknowledgement (reminder, escalation) and tells nothing new."""
     summary_of: tuple[tuple[UUID, str], ...] = ()
     """Alerts (with the keys of their cases) that a summary tells of; empty for a notification of one alert."""
+    short: str = ""
+    """The short form, for channels that get less than all of it; empty: its title."""
 
 
 _delivery_decoder = msgspec.msgpack.Decoder(QueuedDelivery)
@@ -159,7 +161,7 @@ class Change:
     """A changed case and what follows from it; a case that is `None` is left as it is."""
 
     case: Case | None
-    events: tuple[AlertEvent, ...] = ()
+    events: tuple[AlertEvent | Verdict, ...] = ()
     deliveries: tuple[QueuedDelivery, ...] = ()
     settlement: Settlement | None = None
     hold: Hold | None = None
@@ -321,7 +323,8 @@ class CaseStore:
             answers = await answered(pipe.execute())
         for (_, _, change), answer in zip(changes, answers, strict=True):
             for event in change.events if int(answer) == 1 else ():
-                metrics.alert_events.labels(event.event).inc()
+                if isinstance(event, AlertEvent):
+                    metrics.alert_events.labels(event.event).inc()
         return [int(answer) for answer in answers]
 
     def _commands(self, key: str, read: _Read, change: Change) -> list[Command]:

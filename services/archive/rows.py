@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.contracts import AlertEvent, Assessment, Delivery
+from shared.contracts import AlertEvent, Assessment, Delivery, Verdict
 
 
 def report_row(assessment: Assessment) -> dict[str, Any]:
@@ -68,3 +68,8 @@ def alert_event_row(event: AlertEvent) -> dict[str, Any]:
 def delivery_row(delivery: Delivery) -> dict[str, Any]:
     """The row of `delivery_rows` for a delivery."""
     return delivery.model_dump(exclude={"type"})
+
+
+def verdict_row(verdict: Verdict) -> dict[str, Any]:
+    """The row of `verdict_rows` for a verdict."""
+    return verdict.model_dump(exclude={"type", "alert_id"})

@@ -7,16 +7,16 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import Field, TypeAdapter, ValidationError
 
-from services.archive.rows import alert_event_row, delivery_row, report_row
+from services.archive.rows import alert_event_row, delivery_row, report_row, verdict_row
 from shared.bus.errors import UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
-from shared.contracts import AlertEvent, Assessment, Delivery, Kind, ReceiptStage
+from shared.contracts import AlertEvent, Assessment, Delivery, Kind, ReceiptStage, Verdict
 from shared.observability import metrics
 from shared.warehouse import Warehouse
 
-_happening: TypeAdapter[AlertEvent | Delivery] = TypeAdapter(
-    Annotated[AlertEvent | Delivery, Field(discriminator="type")]
+_happening: TypeAdapter[AlertEvent | Delivery | Verdict] = TypeAdapter(
+    Annotated[AlertEvent | Delivery | Verdict, Field(discriminator="type")]
 )
 
 
@@ -45,21 +45,25 @@ class Writer:
         await self._insert("report_rows", rows, batch)
 
     async def write_happenings(self, batch: Sequence[Message], outbox: Outbox) -> None:  # noqa: ARG002 - a Handle
-        """Write alert events and deliveries, each to its table."""
-        events, deliveries = [], []
+        """Write alert events, deliveries and verdicts, each to its table."""
+        events, deliveries, verdicts = [], [], []
         for message in batch:
             try:
                 happening = _happening.validate_json(message.body)
             except ValidationError as error:
-                raise UnprocessableError(f"neither alert event nor delivery: {error.error_count()} errors") from None
+                raise UnprocessableError(f"no alert event, delivery or verdict: {error.error_count()} errors") from None
             if isinstance(happening, AlertEvent):
                 events.append(alert_event_row(happening))
+            elif isinstance(happening, Verdict):
+                verdicts.append(verdict_row(happening))
             else:
                 deliveries.append(delivery_row(happening))
         if events:
             await self._insert("alert_event_rows", events, batch)
         if deliveries:
             await self._insert("delivery_rows", deliveries, batch)
+        if verdicts:
+            await self._insert("verdict_rows", verdicts, batch)
 
     async def _insert(self, table: str, rows: list[dict[str, Any]], batch: Sequence[Message]) -> None:
         token = hashlib.blake2b(b" ".join(message.id for message in batch), digest_size=16).hexdigest()

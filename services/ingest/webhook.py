@@ -14,7 +14,6 @@ from redis.exceptions import RedisError
 
 from services.ingest.acceptor import Acceptor, OverloadedError
 from services.ingest.adapters import ADAPTERS, Adapter, NotUnderstoodError, Problem
-from services.ingest.limits import RateLimit, StrangerLimit
 from services.ingest.openapi import OPENAPI
 from services.ingest.problem import Refusal, describe
 from services.ingest.signature import SignatureError, read_claim, verify
@@ -27,6 +26,7 @@ from shared.config.errors import ConfigError
 from shared.config.yaml_file import WatchedFile
 from shared.contracts import ReceiptStage
 from shared.http import Receive, Scope, Send, respond
+from shared.limits import RateLimit, StrangerLimit
 from shared.observability import metrics
 from shared.settings import Settings
 

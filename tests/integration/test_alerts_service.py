@@ -142,10 +142,10 @@ async def test_an_accusation_reaches_its_officer_by_webhook_and_e_mail(
         "Diduga: Pembagian uang tunai/amplop [KRITIS]",
         '"Camat <script>alert(1)</script> membagikan amplop, lihat hxxps://jahat.id/a."',
         "Kecamatan Paringin",
-        "1 laporan, 1 kejadian, 1 pelapor",
+        "1 pesan, 1 pengirim, 1 teks",
         "WITA",
         "UU 10/2016 Pasal 187A ayat (1); sanksi: penjara 36-72 bulan",
-        "Perbawaslu 6/2018 (belum terverifikasi)",
+        "Perbawaslu 6/2018 (belum diverifikasi)",
         "7 hari kalender",
         "UU 1/2015 Pasal 134 ayat (4)",
         "ajakan memilih",
@@ -162,7 +162,7 @@ async def test_an_accusation_reaches_its_officer_by_webhook_and_e_mail(
     assert plain is not None
     assert "&lt;script&gt;" in html.get_content()
     assert "<script>" not in html.get_content()
-    assert "belum terverifikasi" in plain.get_content()
+    assert "belum diverifikasi" in plain.get_content()
 
     assert alerts.events() == ["opened", "notification_sent"]
     for delivery in alerts.happenings("delivery"):
@@ -194,7 +194,7 @@ async def test_a_burst_is_told_once_after_its_wait_with_all_its_incidents(alerts
         await eventually(async_(lambda: "notification_sent" in alerts.events()))
     (message,) = http.received
     assert message["title"] == "[SEDANG] Dugaan politik uang: Kabupaten Balangan"
-    assert "5 laporan, 5 kejadian, 3 pelapor" in message["message"]
+    assert "5 pesan, 3 pengirim, 5 teks" in message["message"]
 
 
 async def test_what_is_delivered_or_sent_again_opens_and_tells_nothing_again(
@@ -227,7 +227,7 @@ async def test_a_rising_severity_is_told_as_such_and_more_evidence_is_only_recor
         alerts.send(an_assessment(severity=Severity.CRITICAL))
         await eventually(async_(lambda: len(http.received) == 2))
     assert http.titles[1] == "[KRITIS] Dugaan politik uang: Kabupaten Balangan (tingkat naik)"
-    assert "3 laporan" in http.received[1]["message"]
+    assert "3 pesan" in http.received[1]["message"]
     assert "(baru)" in http.received[1]["message"]
     assert [event for event in alerts.events() if event != "notification_sent"] == [
         "opened",

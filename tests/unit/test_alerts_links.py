@@ -31,7 +31,9 @@ def test_a_link_says_its_alert_and_its_officer_and_has_one_length(
     assert token.isalnum()
 
 
-@given(place=st.integers(0, TOKEN_CHARACTERS - 1), character=st.sampled_from("abcdefghijklmnopqrstuvwxyz234567AZ018_-=%"))
+@given(
+    place=st.integers(0, TOKEN_CHARACTERS - 1), character=st.sampled_from("abcdefghijklmnopqrstuvwxyz234567AZ018_-=%")
+)
 def test_a_token_with_any_character_altered_is_refused(place: int, character: str) -> None:
     altered = TOKEN[:place] + character + TOKEN[place + 1 :]
     if altered == TOKEN:
@@ -47,7 +49,9 @@ def test_whatever_else_comes_is_refused_and_breaks_nothing(token: str) -> None:
         LINKS.read(token, OFFICERS, NOW)
 
 
-@pytest.mark.parametrize("token", [TOKEN[:-1], TOKEN + "a", TOKEN.upper(), f" {TOKEN}", f"{TOKEN}\n", TOKEN + "========"])
+@pytest.mark.parametrize(
+    "token", [TOKEN[:-1], TOKEN + "a", TOKEN.upper(), f" {TOKEN}", f"{TOKEN}\n", TOKEN + "========"]
+)
 def test_a_token_cut_off_or_dressed_up_is_refused(token: str) -> None:
     with pytest.raises(LinkRefusedError):
         LINKS.read(token, OFFICERS, NOW)

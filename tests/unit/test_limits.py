@@ -1,4 +1,4 @@
-from services.ingest.limits import RateLimit, StrangerLimit
+from shared.limits import RateLimit, StrangerLimit
 
 
 def test_a_source_within_its_rate_is_never_stopped() -> None:

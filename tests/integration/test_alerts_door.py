@@ -1,0 +1,284 @@
+"""The page and the API of an alert, against a real Redis, over real HTTP."""
+
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+import redis as sync_redis
+import uvicorn
+import yaml
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from deploy.embedded.system import free_port
+from services.alerts import decide, inbox
+from services.alerts.app import build
+from services.alerts.intake import concerns, news_of
+from services.alerts.links import Links
+from services.alerts.rules import AlertingRules
+from services.alerts.store import CaseStore, Change, case_key
+from shared.bus.streams import ALERT_EVENTS
+from shared.contracts import AlertState
+from shared.settings import Settings
+from tests.assessments import an_assessment
+from tests.running import eventually
+
+CONFIG = Path(__file__).resolve().parents[2] / "deploy" / "config"
+KEY = "kunci-uji"
+TOKEN = "token-program"
+HOSTILE = "Camat <script>alert(1)</script> membagikan amplop [TELEPON] kepada warga."
+LINKS = Links(KEY.encode(), "http://x.id", timedelta(days=1))
+
+
+class Alerted:
+    """A running service with one open alert."""
+
+    def __init__(self, url: str, port: int, alert_id: UUID, report_id: UUID) -> None:
+        self.redis = sync_redis.Redis.from_url(url)
+        self.url = url
+        self.alert_id = alert_id
+        self.report_id = report_id
+        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20)
+        self.path = self.path_for("balangan-1")
+        self.api = f"/v1/alerts/{alert_id}"
+        self.program = {"authorization": f"Bearer {TOKEN}"}
+
+    def path_for(self, officer_id: str, *, at: datetime | None = None) -> str:
+        return f"/a/{LINKS.token(self.alert_id, officer_id, at or datetime.now(UTC))}"
+
+    def happened(self) -> list[dict[str, Any]]:
+        return [json.loads(fields[b"body"]) for _, fields in self.redis.xrange(ALERT_EVENTS.name)]
+
+    def events(self) -> list[str]:
+        return [entry["event"] for entry in self.happened() if entry["type"] == "alert_event"][1:]
+
+    async def state(self) -> AlertState:
+        async with Redis.from_url(self.url) as client:
+            return (await inbox.find(client, str(self.alert_id))).summary.state
+
+    async def page(self) -> str:
+        return (await self.client.get(self.path)).text
+
+
+@pytest.fixture
+async def alerted(redis_url: str, tmp_path: Path) -> AsyncIterator[Alerted]:
+    for name in ("calendar.yaml", "alerting.yaml"):
+        shutil.copy(CONFIG / name, tmp_path)
+    officers = [
+        {"id": id_, "name": name, "role": "regency", "regions": ["63.11"], "channels": ["json://127.0.0.1:9/x"]}
+        for id_, name in (("balangan-1", "Petugas <Balangan>"), ("balangan-2", "Petugas Dua"))
+    ]
+    (tmp_path / "officers.yaml").write_text(yaml.safe_dump({"officers": officers}))
+    port = free_port(besides=set())
+    settings = Settings(
+        redis_url=SecretStr(redis_url),
+        config_dir=tmp_path,
+        port=port,
+        alert_link_key=SecretStr(KEY),
+        alerts_token=SecretStr(TOKEN),
+    )
+    accusation = an_assessment(text=HOSTILE, evidence="membagikan amplop")
+    rules = AlertingRules()
+    case = concerns(accusation, rules)
+    assert case is not None
+    opened = decide.absorb(case, [news_of(accusation)], rules, datetime.now(UTC))
+    assert opened.case.alert is not None
+    quiet = opened.case  # told to nobody: the test is about the door
+    async with Redis.from_url(redis_url) as client:
+        key = case_key(case.region_code, case.risk_class)
+        await CaseStore(client).update({key: lambda _case: Change(quiet, opened.events)})
+        await client.delete("salingjaga:alert:due")
+    server = uvicorn.Server(uvicorn.Config(build(settings), host="127.0.0.1", port=port, log_config=None))
+    serving = asyncio.create_task(server.serve())
+    it = Alerted(redis_url, port, opened.case.alert.alert_id, accusation.report.report_id)
+    try:
+
+        async def started() -> bool:
+            return server.started
+
+        await eventually(started)
+        yield it
+    finally:
+        await it.client.aclose()
+        server.should_exit = True
+        await serving
+
+
+async def test_a_previewer_that_gets_or_heads_the_link_changes_nothing(alerted: Alerted) -> None:
+    for method in ("GET", "HEAD", "GET", "OPTIONS", "PUT"):
+        answer = await alerted.client.request(method, alerted.path, headers={"user-agent": "WhatsApp/2.0"})
+        assert answer.status_code == (200 if method in ("GET", "HEAD") else 405)
+    assert await alerted.state() is AlertState.OPEN
+    assert alerted.events() == []
+
+
+async def test_the_page_shows_the_alert_masked_and_escaped_and_may_be_kept_by_nobody(alerted: Alerted) -> None:
+    answer = await alerted.client.get(alerted.path)
+    for part in ("[KRITIS] Dugaan politik uang: Kabupaten Balangan", "&lt;script&gt;", "[TELEPON]", "Pasal 134", "sisa",
+                 "Petugas &lt;Balangan&gt;", "Belum ada yang menyatakan", "belum diverifikasi"):  # fmt: skip
+        assert part in answer.text
+    assert "<script" not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert "noindex" in answer.headers["x-robots-tag"]
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert not re.findall(r"(?:src|href)=", answer.text), "nothing leads away, so nothing learns the address"
+
+
+async def test_a_form_sent_twice_acknowledges_once_and_the_page_says_who_and_when(alerted: Alerted) -> None:
+    for _ in range(2):
+        answer = await alerted.client.post(alerted.path, data={"act": "acknowledge", "reason": "Saya ke lokasi"})
+        assert answer.status_code == 303
+        assert httpx.URL(alerted.path).join(answer.headers["location"]).path == alerted.path
+    assert alerted.events() == ["acknowledged"]
+    [event] = [entry for entry in alerted.happened() if entry.get("event") == "acknowledged"]
+    assert (event["actor"], event["reason"]) == ("balangan-1", "Saya ke lokasi")
+    other = (await alerted.client.get(alerted.path_for("balangan-2"))).text
+    assert "sudah ditangani oleh Petugas &lt;Balangan&gt; (balangan-1) pada" in other
+    assert "WITA" in other
+
+
+async def test_a_resolved_alert_explains_itself_to_whoever_still_holds_a_link(alerted: Alerted) -> None:
+    await alerted.client.post(alerted.path, data={"act": "resolve", "reason": "Tidak terbukti"})
+    page = await alerted.page()
+    assert "sudah ditutup oleh" in page
+    assert "Tidak terbukti" in page
+    assert 'value="resolve"' not in page
+    late = await alerted.client.post(alerted.path, data={"act": "acknowledge"})
+    assert late.status_code == 409
+    assert "sudah ditutup" in late.text
+    assert alerted.events() == ["resolved"]
+
+
+async def test_a_silence_needs_a_reason_and_an_end_within_the_limit(alerted: Alerted) -> None:
+    for hours, reason in (("73", "rapat"), ("4", ""), ("-1", "rapat"), ("", "rapat"), ("abc", "rapat")):
+        answer = await alerted.client.post(alerted.path, data={"act": "silence", "hours": hours, "reason": reason})
+        assert answer.status_code in (409, 422), (hours, reason)
+        assert "Belum tercatat" in answer.text
+    assert alerted.events() == []
+    await alerted.client.post(alerted.path, data={"act": "silence", "hours": "4", "reason": "rapat"})
+    assert await alerted.state() is AlertState.SILENCED
+    assert "Disenyapkan sampai" in await alerted.page()
+
+
+async def test_a_verdict_is_recorded_once_and_a_changed_mind_replaces_it(alerted: Alerted) -> None:
+    form = {"act": "verdict", "report_id": str(alerted.report_id), "code": "mp_cash", "verdict": "confirmed"}
+    for verdict in ("confirmed", "confirmed", "rejected"):
+        answer = await alerted.client.post(alerted.path, data={**form, "verdict": verdict, "note": "ada <b>foto</b>"})
+        assert answer.status_code == 303
+    verdicts = [entry for entry in alerted.happened() if entry["type"] == "verdict"]
+    assert [(one["verdict"], one["officer_id"], one["code"]) for one in verdicts] == [
+        ("confirmed", "balangan-1", "mp_cash"),
+        ("rejected", "balangan-1", "mp_cash"),
+    ]
+    assert verdicts[0]["report_id"] == str(alerted.report_id)
+    assert alerted.events() == ["verdict_given", "verdict_given"]
+    page = await alerted.page()
+    assert "<strong>keliru</strong>: ada &lt;b&gt;foto" in page
+    unknown = await alerted.client.post(alerted.path, data={**form, "code": "tidak_ada"})
+    assert unknown.status_code == 409
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_expired_an_altered_and_an_unknown_link_say_so_and_do_nothing(alerted: Alerted, method: str) -> None:
+    form = {"data": {"act": "acknowledge"}} if method == "POST" else {}
+    old = alerted.path_for("balangan-1", at=datetime.now(UTC) - timedelta(days=2))
+    expired = await alerted.client.request(method, old, **form)
+    assert expired.status_code == 410
+    assert "kedaluwarsa" in expired.text
+    assert "pemberitahuan terbaru" in expired.text
+    altered = alerted.path[:-1] + ("a" if alerted.path[-1] != "a" else "b")
+    for path in (altered, alerted.path[:-5], "/a/", "/a/%00", alerted.path_for("orang-lain")):
+        refused = await alerted.client.request(method, path, **form)
+        assert refused.status_code == 403
+        assert "tidak sah" in refused.text
+        assert "Balangan" not in refused.text
+    assert alerted.events() == []
+
+
+async def test_an_alert_that_is_long_gone_is_said_to_be_gone(alerted: Alerted) -> None:
+    token = LINKS.token(uuid4(), "balangan-1", datetime.now(UTC))
+    answer = await alerted.client.get(f"/a/{token}")
+    assert answer.status_code == 410
+    assert "sudah lama ditutup" in answer.text
+
+
+async def test_a_huge_or_strange_body_is_refused_and_the_service_lives_on(alerted: Alerted) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for content, headers, status in (
+        (b"act=acknowledge&reason=" + b"x" * 1_000_000, form, 413),
+        (b"&".join(b"a=%d" % number for number in range(1000)), form, 422),
+        (b"\xff\xfe=1", form, 422),
+        (b"act=acknowledge&reason=" + b"x" * 600, form, 422),
+        (b"act=entah", form, 422),
+        (b'{"act":"acknowledge"}', {"content-type": "application/json"}, 415),
+    ):
+        answer = await alerted.client.post(alerted.path, content=content, headers=headers)
+        assert answer.status_code == status
+    huge = await alerted.client.post(alerted.api + "/resolve", content=b"x" * 100_000, headers=alerted.program)
+    assert huge.status_code == 413
+    assert alerted.events() == []
+    assert (await alerted.client.get(alerted.path)).status_code == 200
+
+
+async def test_a_program_acts_with_its_token_and_the_same_order_again_changes_nothing(alerted: Alerted) -> None:
+    until = (datetime.now(UTC) + timedelta(hours=2)).isoformat(timespec="seconds")
+    orders: list[tuple[str, dict[str, str]]] = [
+        ("acknowledge", {"actor": "balangan-1", "reason": "ke lokasi"}),
+        ("silence", {"actor": "balangan-1", "until": until, "reason": "rapat"}),
+        ("verdict", {"actor": "balangan-1", "code": "mp_cash", "verdict": "unclear", "note": "?"}),
+        ("resolve", {"actor": "balangan-1", "reason": "selesai"}),
+    ]
+    for act, order in orders:
+        for _ in range(2):
+            answer = await alerted.client.post(f"{alerted.api}/{act}", json=order, headers=alerted.program)
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["alert_id"] == str(alerted.alert_id)
+    assert alerted.events() == ["acknowledged", "silenced", "verdict_given", "resolved"]
+    late = await alerted.client.post(
+        f"{alerted.api}/acknowledge", json={"actor": "balangan-1"}, headers=alerted.program
+    )
+    assert late.status_code == 409
+    assert late.headers["content-type"] == "application/problem+json"
+    assert "resolved" in late.json()["detail"]
+
+
+async def test_a_link_s_token_acts_over_http_for_its_officer_and_its_alert_only(alerted: Alerted) -> None:
+    bearer = {"authorization": f"Bearer {alerted.path.removeprefix('/a/')}"}
+    pretending = await alerted.client.post(f"{alerted.api}/acknowledge", json={"actor": "lain"}, headers=bearer)
+    assert pretending.status_code == 403
+    elsewhere = await alerted.client.post(f"/v1/alerts/{uuid4()}/acknowledge", headers=bearer)
+    assert elsewhere.status_code == 403
+    assert alerted.events() == []
+    assert (await alerted.client.post(f"{alerted.api}/acknowledge", headers=bearer)).status_code == 200
+    assert alerted.events() == ["acknowledged"]
+
+
+async def test_wrong_tokens_and_orders_get_a_problem_document_and_floods_are_barred(alerted: Alerted) -> None:
+    for order, status in (({}, 422), ({"actor": "a b"}, 422), ({"actor": "a", "semua": 1}, 422), ([], 422)):
+        answer = await alerted.client.post(f"{alerted.api}/acknowledge", json=order, headers=alerted.program)
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert (await alerted.client.post("/v1/alerts/bukan-id/acknowledge", headers=alerted.program)).status_code == 404
+    assert (await alerted.client.get(f"{alerted.api}/acknowledge", headers=alerted.program)).status_code == 405
+    assert (await alerted.client.post(f"{alerted.api}/acknowledge")).status_code == 401
+    statuses = [
+        (await alerted.client.post(f"{alerted.api}/acknowledge", headers={"authorization": "Bearer salah"})).status_code
+        for _ in range(80)
+    ]
+    assert statuses[0] == 401
+    assert statuses[-1] == 429
+    genuine = await alerted.client.post(
+        f"{alerted.api}/acknowledge", json={"actor": "balangan-1"}, headers=alerted.program
+    )
+    assert genuine.status_code == 200, "who proves himself is never barred"
