@@ -111,6 +111,38 @@ class ReportDeadline(_Entry):
     source: str = ""
 
 
+class HandlingTerm(_Entry):
+    """How long the supervisor has for a report under a regime, once it is received and registered.
+
+    Attributes:
+        days, count: the first term.
+        longest_days, longest_count: the whole of it when more statements are needed, the first term included.
+    """
+
+    regime: Regime
+    days: Annotated[int, Field(ge=1, le=365)]
+    count: Literal["calendar", "working"]
+    longest_days: Annotated[int, Field(ge=1, le=365)]
+    longest_count: Literal["calendar", "working"]
+    citation: str
+    verified: bool
+    source: str = ""
+
+
+class Handling(_Entry):
+    """Until when a report that is registered now must be handled.
+
+    Attributes:
+        first_until: last second of the first term.
+        longest_until: last second of the whole, when more statements are needed.
+        term: the rule behind both.
+    """
+
+    first_until: datetime
+    longest_until: datetime
+    term: HandlingTerm
+
+
 class Deadline(_Entry):
     """Until when a report is in time, and why.
 
@@ -138,6 +170,7 @@ class Calendar(_Entry):
     precedence: tuple[Regime, ...] = ()
     elections: Annotated[tuple[Election, ...], Field(min_length=1)]
     deadlines: tuple[ReportDeadline, ...]
+    handling: tuple[HandlingTerm, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -214,7 +247,7 @@ class Calendar(_Entry):
             if milestone.covers(day)
         )
 
-    def legal_clock(self, regime: Regime, known_at: date | datetime) -> Deadline:
+    def legal_clock(self, regime: Regime, known_at: date | datetime, time_zone: str = "") -> Deadline:
         """Until when a report is in time: UU 1/2015 art. 134(4) for Pilkada, UU 7/2017 art. 454(6) for Pemilu.
 
         The day on which the violation became known does not count: the day after is day 1, and the term ends with the
@@ -222,17 +255,13 @@ class Calendar(_Entry):
         (cuti bersama); calendar days leave out none, also when the last one is a holiday. That way of counting is the
         usual one and is not spelt out in the two articles, so a report near the end belongs before a lawyer.
 
-        `known_at` as `on` in `place`. Holidays of years not yet decreed are the library's estimate.
+        `known_at` as `on` in `place`. Days begin and end in `time_zone` (IANA), the place's own; default the
+        calendar's. Holidays of years not yet decreed are the library's estimate.
         """
         rule = next(deadline for deadline in self.deadlines if deadline.regime == regime)
-        day = self._day(known_at)
-        remaining = rule.days
-        while remaining:
-            day += timedelta(days=1)
-            if rule.count == "calendar" or _is_working_day(day):
-                remaining -= 1
+        zone = ZoneInfo(time_zone or self.timezone)
         return Deadline(
-            due_at=datetime.combine(day, time(23, 59, 59), tzinfo=ZoneInfo(self.timezone)),
+            due_at=_end_of(self._day(known_at, zone), rule.days, rule.count, zone),
             days=rule.days,
             count=rule.count,
             citation=rule.citation,
@@ -240,12 +269,29 @@ class Calendar(_Entry):
             convention=_CONVENTIONS[rule.count],
         )
 
-    def _day(self, on: date | datetime) -> date:
+    def handling_clock(self, regime: Regime, registered_at: date | datetime, time_zone: str = "") -> Handling | None:
+        """Until when a report registered then is to be handled; `None` when the calendar names no term.
+
+        UU 1/2015 art. 134(5),(6): 3 days, and 2 more for further statements. UU 7/2017 art. 454(7),(8): 7 days, at most
+        14 working days in all (not 7 and 14). Days are counted as in `legal_clock`.
+        """
+        term = next((one for one in self.handling if one.regime == regime), None)
+        if term is None:
+            return None
+        zone = ZoneInfo(time_zone or self.timezone)
+        day = self._day(registered_at, zone)
+        return Handling(
+            first_until=_end_of(day, term.days, term.count, zone),
+            longest_until=_end_of(day, term.longest_days, term.longest_count, zone),
+            term=term,
+        )
+
+    def _day(self, on: date | datetime, zone: ZoneInfo | None = None) -> date:
         if not isinstance(on, datetime):
             return on
         if on.tzinfo is None:
             raise ValueError("a time needs its time zone; pass a date or an aware datetime")
-        return on.astimezone(ZoneInfo(self.timezone)).date()
+        return on.astimezone(zone or ZoneInfo(self.timezone)).date()
 
     def _rank(self, regime: Regime) -> int:
         return (*self.precedence, *Regime).index(regime)
@@ -276,6 +322,15 @@ def _pairs(one: Election, other: Election) -> list[tuple[StagePeriod, StagePerio
 
 def _days_away(election: Election, day: date) -> int:
     return min(max((period.first - day).days, (day - period.last).days, 0) for period in election.stages)
+
+
+def _end_of(day: date, days: int, count: Literal["calendar", "working"], zone: ZoneInfo) -> datetime:
+    """The last second of the term that begins the day after `day`."""
+    while days:
+        day += timedelta(days=1)
+        if count == "calendar" or _is_working_day(day):
+            days -= 1
+    return datetime.combine(day, time(23, 59, 59), tzinfo=zone)
 
 
 def _is_working_day(day: date) -> bool:

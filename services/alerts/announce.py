@@ -18,6 +18,7 @@ from services.alerts.render import Renderer, Text, bare_text
 from services.alerts.role import Role
 from services.alerts.rules import AlertingRules
 from services.alerts.store import Change, QueuedDelivery, case_key
+from services.alerts.zones import zone_info, zone_of
 from shared.calendar import Calendar
 from shared.contracts import Regime
 
@@ -166,7 +167,9 @@ class Announcer:
     def _report_until(self, case: Case, alert: Alert) -> datetime:
         gravest = max(case.exhibits, key=lambda exhibit: (exhibit.severity.rank, exhibit.at), default=None)
         regime = gravest.regime if gravest else Regime.PILKADA
-        return self.calendar().legal_clock(regime, alert.first_known_at).due_at
+        return (
+            self.calendar().legal_clock(regime, alert.first_known_at, zone_info(zone_of(case.region_code)).key).due_at
+        )
 
 
 def _new_districts(case: Case) -> Collection[str]:

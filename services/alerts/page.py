@@ -28,7 +28,7 @@ from services.alerts.case import HistoryEntry
 from services.alerts.inbox import AlertDetail, AlertSummary, NotPossibleError
 from services.alerts.links import PATH, Link, LinkExpiredError, LinkRefusedError, Links
 from services.alerts.officers import Officers
-from services.alerts.render import CLASS_WORDS, SEVERITY_WORDS, counts_of, deadline_lines, environment, local_time
+from services.alerts.render import CLASS_WORDS, SEVERITY_WORDS, clock_lines, counts_of, environment, local_time
 from services.alerts.rules import AlertingRules
 from services.alerts.text import clean
 from services.alerts.zones import zone_of
@@ -219,10 +219,10 @@ class Door:
         zone = zone_of(alert.region_code)
         operator = alert.risk_class is RiskClass.NONE
         subject = "klasifikasi gagal" if operator else f"dugaan {CLASS_WORDS[alert.risk_class]}: {alert.region_name}"
-        clock = []
+        clock: list[str] = []
         if detail.exhibits and not operator:
-            deadline = self._calendar().legal_clock(detail.exhibits[0].regime, alert.first_known_at)
-            clock = deadline_lines(deadline, alert.first_known_at, now)
+            regime = detail.exhibits[0].regime
+            clock = clock_lines(self._calendar(), regime, alert.region_code, alert.first_known_at, now)
         return {
             "css": _CSS,
             "error": error,

@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from services.alerts.case import Alert, Case, Cause, CitedNorm, Exhibit, Reason
 from services.alerts.rules import AlertingRules
-from services.alerts.zones import zone_of
-from shared.calendar import Calendar, Deadline
+from services.alerts.zones import zone_info, zone_of
+from shared.calendar import Calendar
 from shared.contracts import Regime, RiskClass, Severity, Status
 
 SEVERITY_WORDS = {
@@ -44,6 +44,7 @@ _NEWS = {
 }
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
 
+_DAYS = {"calendar": "hari kalender", "working": "hari kerja"}
 _ZONES = {"WIB": 7, "WITA": 8, "WIT": 9}
 
 _TEMPLATES = {Cause.CLASSIFY_FAILED: "operator", Cause.PATTERN: "pattern", Cause.SILENCE: "silence"}
@@ -122,9 +123,7 @@ class Renderer:
             "counts": counts_of(alert),
             "acts": list(dict.fromkeys(act.name for exhibit in exhibits for act in exhibit.acts if act.name)),
             "norms": norms[:_NORMS_SHOWN],
-            "clock": deadline_lines(
-                self._calendar().legal_clock(regime, alert.first_known_at), alert.first_known_at, now
-            ),
+            "clock": clock_lines(self._calendar(), regime, case.region_code, alert.first_known_at, now),
             "missing": _missing(exhibits),
             "steps": self._steps(case, exhibits, norms),
             "receipts": [exhibit.receipt for exhibit in exhibits[:_RECEIPTS_SHOWN]],
@@ -235,16 +234,32 @@ def _missing(exhibits: Sequence[Exhibit]) -> list[str]:
     return list(elements)[:_MISSING_SHOWN]
 
 
-def deadline_lines(deadline: Deadline, known_at: datetime, now: datetime) -> list[str]:
-    hours = int((deadline.due_at.utcoffset() or timedelta(hours=7)).total_seconds() // 3600)
-    zone = next((name for name, offset in _ZONES.items() if offset == hours), "WIB")
-    kind = "hari kerja" if deadline.count == "working" else "hari kalender"
-    mark = "" if deadline.verified else " (belum diverifikasi)"
-    return [
+def clock_lines(calendar: Calendar, regime: Regime, region_code: str, known_at: datetime, now: datetime) -> list[str]:
+    """The deadlines of law in words, in the local time of the region; the first line says what is left."""
+    zone = zone_of(region_code)
+    place = zone_info(zone).key
+    deadline = calendar.legal_clock(regime, known_at, place)
+    lines = [
         f"Batas menyampaikan laporan: {local_time(deadline.due_at, zone)}, {remaining(deadline.due_at, now)}.",
-        f"{deadline.days} {kind} sejak diketahui ({local_time(known_at, zone)}) menurut {deadline.citation}{mark}.",
+        f"{deadline.days} {_DAYS[deadline.count]} sejak diketahui ({local_time(known_at, zone)}) "
+        f"menurut {deadline.citation}{_unread(deadline.verified)}.",
         f"Cara menghitung: {deadline.convention}.",
     ]
+    handling = calendar.handling_clock(regime, now, place)
+    if handling:
+        term = handling.term
+        lines.append(
+            f"Bila diregistrasi hari ini, penanganan sampai {local_time(handling.first_until, zone)} ({term.days} "
+            f"{_DAYS[term.count]}); bila perlu keterangan tambahan paling lama "
+            f"{local_time(handling.longest_until, zone)} (seluruhnya "
+            f"{term.longest_days} {_DAYS[term.longest_count]}), menurut {term.citation}"
+            f"{_unread(term.verified)}."
+        )
+    return lines
+
+
+def _unread(verified: bool) -> str:
+    return "" if verified else " (belum diverifikasi)"
 
 
 def remaining(deadline: datetime, now: datetime) -> str:

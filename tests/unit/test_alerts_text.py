@@ -76,8 +76,8 @@ def test_a_time_is_written_as_indonesians_write_it() -> None:
 
 def test_the_legal_clock_names_the_last_moment_what_is_left_and_the_article() -> None:
     text = rendered(now=VOTING_DAY + timedelta(days=2)).plain
-    assert "Batas menyampaikan laporan: 4 Des 2024 23.59 WIB, sisa 5 hari 13 jam." in text
-    assert "7 hari kalender sejak diketahui (27 Nov 2024 10.00 WIB) menurut UU 1/2015 Pasal 134 ayat (4)" in text
+    assert "Batas menyampaikan laporan: 4 Des 2024 23.59 WITA, sisa 5 hari 12 jam." in text
+    assert "7 hari kalender sejak diketahui (27 Nov 2024 11.00 WITA) menurut UU 1/2015 Pasal 134 ayat (4)" in text
     assert "sudah lewat" in rendered(now=VOTING_DAY + timedelta(days=30)).plain
 
 

@@ -174,3 +174,35 @@ def test_an_unknown_time_zone_and_a_missing_deadline_are_named(tmp_path: Path) -
         _load(tmp_path, text)
     with pytest.raises(ConfigError, match="exactly one"):
         _load(tmp_path, text[: text.rindex("  - {regime: pemilu")].replace("Banjarmasin", "Makassar"))
+
+
+@pytest.mark.parametrize(
+    ("regime", "known", "due", "why"),
+    [
+        (Regime.PEMILU, "2024-04-05", "2024-04-24", "Lebaran: leave 8-9 and 12 and 15 April, holidays 10-11, weekends"),
+        (Regime.PEMILU, "2023-12-22", "2024-01-05", "Christmas 25, leave 26 December, New Year, weekends"),
+        (Regime.PEMILU, "2024-03-04", "2024-03-15", "Nyepi 11 March and its leave on 12 March, a weekend"),
+        (Regime.PILKADA, "2024-04-05", "2024-04-12", "calendar days leave out nothing, not even Lebaran"),
+        (Regime.PILKADA, "2024-12-20", "2024-12-27", "nor Christmas"),
+    ],
+)
+def test_the_term_for_reporting_over_holidays(
+    calendar: Calendar, regime: Regime, known: str, due: str, why: str
+) -> None:
+    assert calendar.legal_clock(regime, date.fromisoformat(known)).due_at.date().isoformat() == due, why
+
+
+def test_days_begin_and_end_in_the_time_of_the_place(calendar: Calendar) -> None:
+    late = datetime(2024, 11, 27, 15, 30, tzinfo=UTC)  # 22.30 in Jakarta, 00.30 of the next day in Jayapura
+    there = calendar.legal_clock(Regime.PILKADA, late, "Asia/Jayapura")
+    assert there.due_at.isoformat() == "2024-12-05T23:59:59+09:00"
+    assert calendar.legal_clock(Regime.PILKADA, late).due_at.isoformat() == "2024-12-04T23:59:59+07:00"
+
+
+def test_handling_takes_three_and_two_days_or_seven_and_at_most_fourteen_working_days(calendar: Calendar) -> None:
+    pilkada = calendar.handling_clock(Regime.PILKADA, date(2024, 11, 28))
+    assert pilkada is not None
+    assert (pilkada.first_until.date(), pilkada.longest_until.date()) == (date(2024, 12, 1), date(2024, 12, 3))
+    pemilu = calendar.handling_clock(Regime.PEMILU, date(2024, 1, 15))
+    assert pemilu is not None
+    assert (pemilu.first_until.date(), pemilu.longest_until.date()) == (date(2024, 1, 22), date(2024, 2, 2))
