@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 from pathlib import Path
@@ -65,3 +66,18 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 def test_loopback_is_kept_away_from_any_proxy() -> None:
     assert without_proxy({"NO_PROXY": "example.id"})["no_proxy"] == "example.id,127.0.0.1,localhost"
     assert without_proxy({})["NO_PROXY"] == "127.0.0.1,localhost"
+
+
+def test_a_folder_of_an_older_version_keeps_its_credentials_and_gains_what_it_lacks(tmp_path: Path) -> None:
+    first = DataDir(tmp_path / "data")
+    known = first.prepare()
+    path = tmp_path / "data" / "credentials.json"
+    old = {name: value for name, value in json.loads(path.read_text()).items() if name != "alerts_token"}
+    path.write_text(json.dumps(old))
+    assert first.credentials().alerts_token == ""
+    now = DataDir(tmp_path / "data")
+    first._lock.close()  # type: ignore[union-attr]
+    after = now.prepare()
+    assert after.alerts_token
+    assert after.alert_link_key == known.alert_link_key
+    assert path.stat().st_mode & 0o077 == 0
