@@ -27,6 +27,7 @@ from shared.bus.errors import DependencyAwayError
 from shared.bus.healing import heal_reads, until_redis_answers
 from shared.bus.streams import Stream, ensure_all_groups
 from shared.http import Receive, Scope, Send, respond
+from shared.observability.faults import describe_fault
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -182,9 +183,10 @@ class Service:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             raise
-        except Exception as error:
-            log.exception("service_failed", service=self.name)
-            self.stop_broken(str(error))
+        except Exception as error:  # noqa: BLE001 - the process ends for it, and says where it happened
+            fault = describe_fault(error)
+            log.critical("service_failed", service=self.name, error=fault)
+            self.stop_broken(fault)
         finally:
             with contextlib.suppress(Exception):
                 await self.broker.stop()

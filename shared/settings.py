@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.config.errors import ConfigError
 
 DEPLOY_DIR = Path(__file__).resolve().parents[1] / "deploy"
-SHIPPED_DEFAULTS = frozenset({"alerting.yaml", "calendar.yaml"})
+SHIPPED_DEFAULTS = frozenset({"alerting.yaml", "calendar.yaml", "retention.yaml"})
 
 
 class Settings(BaseSettings):
@@ -23,6 +23,16 @@ class Settings(BaseSettings):
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")
     clickhouse_database: str = Field("salingjaga", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+
+    @property
+    def vault_database(self) -> str:
+        """Where submissions lie sealed, apart from what analysts read."""
+        return f"{self.clickhouse_database}_vault"
+
+    key_file: Path | None = None
+    """Master keys that seal submissions, as a file that is followed while a service runs; goes before `master_keys`."""
+    master_keys: SecretStr = SecretStr("")
+    """The same as `ID:BASE64` separated by blanks, the active one first."""
 
     config_dir: Path = DEPLOY_DIR / "config"
     migrations_dir: Path = DEPLOY_DIR / "clickhouse" / "migrations"

@@ -1,11 +1,15 @@
 """Servers for the tests: in containers when a Docker engine answers, from the embedded runtime otherwise."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.backends import ClickHouseServer, RedisServer, docker_answers, start_clickhouse, start_redis
+from tests.keys import MASTER_KEYS
+
+os.environ["SALINGJAGA_MASTER_KEYS"] = MASTER_KEYS  # ingest refuses to start without a key
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,11 @@ import httpx
 import msgspec
 from faststream.redis import BinaryMessageFormatV1
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from deploy.bench.load import send_all, signed_posts
-from deploy.bench.processes import SOURCE, Bench, Say, cpu_seconds, total_cpu_seconds, workers
+from deploy.bench.processes import MASTER_KEYS, SOURCE, Bench, Say, cpu_seconds, total_cpu_seconds, workers
 from deploy.bench.result import BenchError, Figure, Outcome, Share, median
 from deploy.bench.texts import json_reports
 from deploy.embedded.data_dir import DataDir, Runtime
@@ -32,6 +33,9 @@ from services.ingest.normaliser import Normaliser
 from services.ingest.submission import Submission
 from shared.calendar import Calendar
 from shared.regions import RegionResolver
+from shared.settings import Settings
+from shared.vault.envelope import Opener
+from shared.vault.keys import KeyRing
 
 TEXT_CHARACTERS = 300
 BATCH_LINES = 500
@@ -268,7 +272,8 @@ async def _feed(redis: Redis, stream: str, entries: Sequence[dict[bytes | str, b
 def _prepare(folder: Path, reports: int) -> dict[str, float]:
     """Write what our services make of reports, for the baselines to move; returns each hop's mean size in bytes."""
     calendar = Calendar.load(folder / "config" / "calendar.yaml")
-    normaliser = Normaliser(RegionResolver.load(), lambda: calendar, sender_key=b"bench")
+    opener = Opener(KeyRing(Settings(master_keys=SecretStr(MASTER_KEYS))))
+    normaliser = Normaliser(RegionResolver.load(), lambda: calendar, opener=opener, sender_key=b"bench")
     assessor = Assessor(Classifier.load())
     adapter = ADAPTERS["json"]
     now = datetime.now(UTC)

@@ -25,6 +25,8 @@ START_SECONDS = 60.0
 STOP_SECONDS = 3.0
 SOURCE = "bench"
 SECRET_VARIABLE = "SALINGJAGA_SECRET_BENCH"  # noqa: S105 - its name, not the secret
+MASTER_KEYS = "bench:" + base64.b64encode(secrets.token_bytes(32)).decode()
+"""Seals what a measurement sends."""
 UNREACHED = 2_000_000_000
 """A rate and a backlog that no benchmark reaches: their checks run, and refuse nothing."""
 
@@ -50,6 +52,7 @@ class Bench:
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("SALINGJAGA_")}
         self.environment |= {
             SECRET_VARIABLE: "whsec_" + base64.b64encode(self.key).decode(),
+            "SALINGJAGA_MASTER_KEYS": MASTER_KEYS,
             "SALINGJAGA_CONFIG_DIR": str(config),
             "SALINGJAGA_BACKLOG_HIGH_WATER": str(UNREACHED),
             "SALINGJAGA_FSYNC": fsync,

@@ -7,8 +7,11 @@ import os
 import secrets
 import shutil
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
+
+from shared.vault.keys import rotate
 
 LEAST_FREE_BYTES = 200 * 1024 * 1024
 
@@ -74,6 +77,7 @@ class DataDir:
         self.notifications = self.path / "notifications.txt"
         self.redis_config = self.path / "redis.conf"
         self.clickhouse_accounts = self.path / "clickhouse-accounts.json"
+        self.keys = self.path / "keys.json"
         self._credentials = self.path / "credentials.json"
         self._runtime = self.path / "runtime.json"
         self._ports = self.path / "ports.json"
@@ -101,6 +105,8 @@ class DataDir:
             known = self._read(self._credentials) if self._credentials.exists() else {}
             # A folder of an older version lacks what has been added since.
             write_private(self._credentials, {**asdict(Credentials.generate()), **known})
+            if not self.keys.exists():
+                rotate(self.keys, datetime.now(UTC))
         except OSError as error:
             raise EmbeddedError(
                 f"The data folder {self.path} cannot be used ({error.strerror}); choose another one with --data-dir."

@@ -27,6 +27,9 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "archive": ("archive",),
     "alerts": ("alerts",),
 }
+SEALING = ("webhook", "normaliser")
+MASTER_KEYS = ("SALINGJAGA_MASTER_KEYS", "SALINGJAGA_KEY_FILE")
+"""Only these are given the master keys: what the others keep is masked, or stays sealed."""
 PREFERRED_PORTS = {"redis": 6390, "clickhouse": 8123}
 
 
@@ -111,12 +114,16 @@ class EmbeddedSystem:
             **without_proxy(self._given),
         }
         # What the operator set for a source or a limit wins; the system's own addresses do not change under it.
-        return {**credentials.source_secrets, **self._given, **own}
+        given = {name: value for name, value in self._given.items() if name not in MASTER_KEYS}
+        return {**credentials.source_secrets, **given, **own}
 
     async def _run_service(self, name: str, environment: dict[str, str]) -> None:
         port = self.port if name == "webhook" else self._ports[name]
         command = [sys.executable, "-m", "deploy.cli", "serve", *SERVICES[name]]
-        await self._run(name, command, {**environment, "SALINGJAGA_PORT": str(port)}, self._answers(port, "/readyz"))
+        own = {"SALINGJAGA_PORT": str(port)}
+        if name in SEALING:
+            own["SALINGJAGA_KEY_FILE"] = str(self.data.keys)
+        await self._run(name, command, {**environment, **own}, self._answers(port, "/readyz"))
 
     async def _run(
         self, name: str, command: list[str], environment: dict[str, str], ready: Callable[[], Awaitable[bool]]

@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import structlog
 
 from services.archive.migrate import migrate, read_migrations
+from services.archive.retention import FILE_NAME, Retention, apply_periods, keep_trimming
+from services.archive.vault import VaultWriter
 from services.archive.writer import Writer
 from shared.bus.consumer import Handle
 from shared.bus.errors import DependencyAwayError, ServiceBrokenError, UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
-from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS
+from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS, SUBMISSIONS
 from shared.config.errors import ConfigError
+from shared.config.yaml_file import load_yaml
 from shared.service import Service
 from shared.settings import Settings
 from shared.warehouse import Warehouse
@@ -23,10 +27,11 @@ RETRY_SECONDS = 1.0
 
 
 def build(settings: Settings) -> Service:
-    """The service. Raises `ConfigError` when the migrations cannot be read."""
+    """The service. Raises `ConfigError` when migrations or retention cannot be read."""
     service = Service("archive", settings)
     warehouse = Warehouse(settings)
-    writer = Writer(warehouse)
+    writer, vault = Writer(warehouse), VaultWriter(warehouse, settings)
+    retention = load_yaml(settings.config_file(FILE_NAME), Retention)
     migrations = read_migrations(settings.migrations_dir)
     up_to_date = False
 
@@ -35,6 +40,7 @@ def build(settings: Settings) -> Service:
         if not up_to_date:
             try:
                 await migrate(settings, migrations)
+                await apply_periods(warehouse, retention, settings)
             except (ConfigError, UnprocessableError) as error:
                 raise ServiceBrokenError(f"the schema cannot be made: {error}") from error
             up_to_date = True
@@ -74,7 +80,15 @@ def build(settings: Settings) -> Service:
         batch_size=settings.archive_batch,
         linger_seconds=settings.archive_linger_seconds,
     )
+    service.consume(
+        SUBMISSIONS,
+        "vault",
+        writing(vault.write),
+        batch_size=settings.archive_batch,
+        linger_seconds=settings.archive_linger_seconds,
+    )
     service.run_in_background(prepare)
+    service.run_in_background(lambda: keep_trimming(service.redis, retention, lambda: datetime.now(UTC)))
     service.ready_when(warehouse.ping)
     service.close_at_the_end(warehouse.close)
     return service

@@ -25,7 +25,10 @@ class Migration:
 
     @classmethod
     def read(cls, path: Path) -> "Migration":
-        """Read a file such as `0001_reports.sql`; statements end with a semicolon at the end of a line."""
+        """Read a file such as `0001_reports.sql`; statements end with a semicolon at the end of a line.
+
+        `{vault}` in a statement stands for the vault's database, which the analysts' account does not see.
+        """
         text = path.read_text(encoding="utf-8")
         number, _, _ = path.stem.partition("_")
         code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
@@ -74,7 +77,7 @@ async def migrate(settings: Settings, migrations: list[Migration]) -> int:
                     raise ConfigError(f"migration {migration.name} was changed after it was applied; add a new one")
                 continue
             for statement in migration.statements:
-                await warehouse.command(statement)
+                await warehouse.command(statement.replace("{vault}", settings.vault_database))
             row = {"number": migration.number, "name": migration.name, "checksum": migration.checksum}
             await warehouse.insert_json("schema_migrations", msgspec.json.encode(row), token=migration.name)
             log.info("migration_applied", name=migration.name)

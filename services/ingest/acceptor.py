@@ -17,6 +17,7 @@ from services.ingest.submission import Submission
 from shared.bus.receipts import receipt_key, receipt_value
 from shared.bus.streams import SUBMISSIONS
 from shared.contracts import ReceiptStage
+from shared.vault.envelope import Sealer, binding_of
 
 log = structlog.get_logger()
 
@@ -53,11 +54,13 @@ class Acceptor:
 
     Args:
         redis: connection to the server that keeps them.
+        sealer: seals each body before it leaves this process, so that nothing lies in clear in Redis or its files.
         receipt_seconds: how long a receipt and its duplicate check are remembered.
     """
 
-    def __init__(self, redis: Redis, *, receipt_seconds: int) -> None:
+    def __init__(self, redis: Redis, sealer: Sealer, *, receipt_seconds: int) -> None:
         self._redis = redis
+        self._sealer = sealer
         self._receipt_seconds = receipt_seconds
         self._waiting: list[tuple[Sequence[Submission], asyncio.Future[list[bool]]]] = []
         self._waiting_submissions = 0
@@ -113,7 +116,8 @@ class Acceptor:
             for start in range(0, len(submissions), _PER_CALL):
                 part = submissions[start : start + _PER_CALL]
                 keys = [SUBMISSIONS.name, *(receipt_key(one.receipt) for one in part)]
-                entries, bodies = _pack([_entry(one) for one in part]), (one.body for one in part)
+                entries = _pack([_entry(one) for one in part])
+                bodies = [self._sealer.seal(one.body, binding_of(one.receipt, one.source)) for one in part]
                 pipe.evalsha(self._script_sha, len(keys), *keys, self._receipt_seconds, entries, *bodies)
             answers = await pipe.execute()
         return [bool(new) for answer in answers for new in answer]

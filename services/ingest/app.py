@@ -10,6 +10,8 @@ from shared.contracts import Report
 from shared.regions import RegionResolver
 from shared.service import Service
 from shared.settings import Settings
+from shared.vault.envelope import Opener, Sealer
+from shared.vault.keys import KeyRing
 from shared.warehouse import Warehouse
 
 
@@ -17,14 +19,19 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
     """The service, as webhook, as normaliser, or both in one process.
 
     Raises:
-        ConfigError: sources or calendar cannot be used.
+        ConfigError: sources, calendar or master keys cannot be used.
     """
     service = Service("ingest", settings)
+    ring = KeyRing(settings)
+    service.run_in_background(ring.follow)
     resolver = RegionResolver.load()
     if normaliser:
         calendar = WatchedFile(settings.config_file("calendar.yaml"), Calendar)
         work = Normaliser(
-            resolver, lambda: calendar.content, sender_key=settings.sender_key.get_secret_value().encode()
+            resolver,
+            lambda: calendar.content,
+            opener=Opener(ring),
+            sender_key=settings.sender_key.get_secret_value().encode(),
         )
         service.consume(SUBMISSIONS, "normaliser", work.handle, batch_size=settings.normalise_batch)
         service.publishes(REPORTS, Report)
@@ -39,6 +46,7 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
         door = Webhook(
             settings,
             service.redis,
+            Sealer(ring),
             WatchedFile(settings.config_file("sources.yaml"), Sources),
             knows_region=lambda name: resolver.resolve("", hint=name) is not None,
             is_archived=is_archived,

@@ -16,6 +16,7 @@ from shared.bus.streams import REPORTS
 from shared.calendar import Calendar
 from shared.contracts import Attachment, ReceiptStage, Region, Report
 from shared.regions import RegionResolver
+from shared.vault.envelope import CannotOpenError, Opener
 
 TITLE_LIMIT_CHARACTERS = 500
 
@@ -26,21 +27,27 @@ class Normaliser:
     Args:
         resolver: finds the region a text tells of.
         calendar: gives the calendar that is valid now.
+        opener: opens what the acceptor has sealed.
         sender_key: key of the hash that tells distinct senders apart; empty: they are not told apart.
     """
 
-    def __init__(self, resolver: RegionResolver, calendar: Callable[[], Calendar], *, sender_key: bytes) -> None:
+    def __init__(
+        self, resolver: RegionResolver, calendar: Callable[[], Calendar], *, opener: Opener, sender_key: bytes
+    ) -> None:
         self._resolver = resolver
         self._calendar = calendar
+        self._opener = opener
         self._sender_key = sender_key
 
     async def handle(self, batch: Sequence[Message], outbox: Outbox) -> None:
         """Normalise a batch of submissions; raises `UnprocessableError` at the first that cannot be read."""
         for message in batch:
             try:
-                submission = Submission.read(message)
+                submission = Submission.read(message, self._opener)
             except (KeyError, ValueError) as error:
-                raise UnprocessableError(f"not a submission: {error!r}") from None
+                raise UnprocessableError(f"not a submission: {type(error).__name__}") from None
+            except CannotOpenError as error:
+                raise UnprocessableError(str(error)) from None
             report = self.normalise(submission)
             outbox.publish(REPORTS, report.model_dump_json().encode())
             outbox.move_receipt(submission.receipt, ReceiptStage.NORMALISED, submission.content_hash)

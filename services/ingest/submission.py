@@ -1,4 +1,4 @@
-"""A submission: what arrived, byte for byte, with its source, time and receipt."""
+"""A submission: what arrived, byte for byte, with its source, time and receipt. In the stream its body is sealed."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from uuid import UUID
 
 from shared.bus.message import Message
 from shared.bus.receipts import receipt_of
+from shared.vault.envelope import Envelope, Opener, binding_of
 
 NAMESPACE = UUID("3d1f6a54-62f0-5c9b-9a87-0d6f2c1f7b11")
 """Namespace of all report ids; it must never change, or the same report would count twice."""
@@ -54,9 +55,15 @@ class Submission:
         return cls(receipt_of(report_id), report_id, source, adapter, received_at, content_hash, body)
 
     @classmethod
-    def read(cls, message: Message) -> "Submission":
-        """The submission in a stream entry. Raises `KeyError` or `ValueError` when the entry is foreign."""
+    def read(cls, message: Message, opener: Opener) -> "Submission":
+        """The submission in a stream entry.
+
+        Raises:
+            KeyError, ValueError: the entry is foreign.
+            CannotOpenError: its body cannot be opened.
+        """
         fields = message.fields
+        binding = binding_of(fields[b"receipt"].decode(), fields[b"source"].decode())
         return cls(
             receipt=fields[b"receipt"].decode(),
             report_id=UUID(fields[b"report_id"].decode()),
@@ -64,7 +71,7 @@ class Submission:
             adapter=fields[b"adapter"].decode(),
             received_at=datetime.fromtimestamp(int(fields[b"received_ms"]) / 1000, UTC),
             content_hash=fields[b"content_hash"].decode(),
-            body=fields[b"body"],
+            body=opener.open(Envelope.read(fields[b"body"]), binding),
         )
 
     @property

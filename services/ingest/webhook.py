@@ -29,6 +29,7 @@ from shared.http import Receive, Scope, Send, respond
 from shared.limits import RateLimit, StrangerLimit
 from shared.observability import metrics
 from shared.settings import Settings
+from shared.vault.envelope import Sealer
 
 log = structlog.get_logger()
 
@@ -63,6 +64,7 @@ class Webhook:
     Args:
         settings: limits.
         redis: where submissions are kept.
+        sealer: seals them.
         sources: who may send.
         knows_region: whether a region given by a sender exists.
         is_archived: whether the warehouse holds a receipt that Redis no longer remembers.
@@ -72,6 +74,7 @@ class Webhook:
         self,
         settings: Settings,
         redis: Redis,
+        sealer: Sealer,
         sources: WatchedFile[Sources],
         *,
         knows_region: Callable[[str], bool],
@@ -82,7 +85,7 @@ class Webhook:
         self._sources = sources
         self._knows_region = knows_region
         self._is_archived = is_archived
-        self._acceptor = Acceptor(redis, receipt_seconds=settings.receipt_days * 86_400)
+        self._acceptor = Acceptor(redis, sealer, receipt_seconds=settings.receipt_days * 86_400)
         self._keys: dict[str, tuple[bytes, ...]] = {}
         self._active: dict[str, Source] = {}
         self._counters: dict[str, tuple[Counter, Counter]] = {}

@@ -28,6 +28,7 @@ from shared.bus.outbox import Outbox
 from shared.bus.streams import Stream
 from shared.bus.trim import trim
 from shared.observability import metrics
+from shared.observability.faults import describe_fault
 
 log = structlog.get_logger()
 
@@ -167,10 +168,9 @@ class StreamConsumer:
         except UnprocessableError as error:
             if len(batch) == 1:
                 return self._put_aside(batch[0], str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this message's until proven otherwise
             if len(batch) == 1:
-                log.exception("message_failed", stream=self.stream.name, group=self.group, id=batch[0].id.decode())
-                return self._put_aside(batch[0], f"{type(error).__name__}: {error}")
+                return self._put_aside(batch[0], describe_fault(error))
         else:
             self._failures_in_a_row = 0
             return outbox

@@ -18,7 +18,7 @@ class Stream:
     groups: tuple[str, ...]
 
 
-SUBMISSIONS = Stream("salingjaga:submissions", ("normaliser",))
+SUBMISSIONS = Stream("salingjaga:submissions", ("normaliser", "vault"))
 REPORTS = Stream("salingjaga:reports", ("classify",))
 ASSESSMENTS = Stream("salingjaga:assessments", ("archive", "alerts"))
 ALERT_EVENTS = Stream("salingjaga:{alerts}:events", ("archive",))

@@ -5,8 +5,8 @@ from redis.asyncio import Redis
 from shared.bus.streams import Stream
 
 
-async def trim(redis: Redis, stream: Stream) -> int:
-    """Remove what all groups have acknowledged.
+async def trim(redis: Redis, stream: Stream, *, to_the_last: bool = False) -> int:
+    """Remove what all groups have acknowledged; some of it may stay for cheapness, unless `to_the_last`.
 
     Returns:
         Entries removed. 0 while any group of the stream is missing: it has read nothing yet.
@@ -17,9 +17,14 @@ async def trim(redis: Redis, stream: Stream) -> int:
     edges = []
     for name in stream.groups:
         pending = await redis.xpending(stream.name, name)
-        edges.append(pending["min"] if pending["pending"] else groups[name]["last-delivered-id"])
+        edges.append(pending["min"] if pending["pending"] else _after(groups[name]["last-delivered-id"]))
     slowest = min(edges, key=_order)
-    return int(await redis.xtrim(stream.name, minid=slowest.decode(), approximate=True))
+    return int(await redis.xtrim(stream.name, minid=slowest.decode(), approximate=not to_the_last))
+
+
+def _after(entry_id: bytes) -> bytes:
+    milliseconds, _, sequence = entry_id.partition(b"-")
+    return b"%b-%d" % (milliseconds, int(sequence) + 1)
 
 
 def _order(entry_id: bytes) -> tuple[int, int]:

@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from shared.observability.faults import describe_fault
+
 
 def configure_logs(*, log_format: str = "json", level: str = "INFO", service: str = "") -> None:
     """Set up structlog and route the standard library's loggers through it. Texts and identities are never logged."""
@@ -12,7 +14,7 @@ def configure_logs(*, log_format: str = "json", level: str = "INFO", service: st
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        _describe_exception,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
@@ -38,3 +40,14 @@ def configure_logs(*, log_format: str = "json", level: str = "INFO", service: st
     for noisy in ("uvicorn.access", "httpx", "salingjaga.broker", "clickhouse_connect"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _describe_exception(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """An exception as its type and place: a traceback's words may quote the text that was being handled."""
+    given = event.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else None
+    if given is True:
+        error = sys.exc_info()[1]
+    if error is not None:
+        event["exception"] = describe_fault(error)
+    return event

@@ -16,10 +16,14 @@ from redis.asyncio import Redis
 
 from services.ingest.app import build
 from services.ingest.signature import sign
+from services.ingest.submission import Submission
+from shared.bus.message import Message
 from shared.bus.streams import SUBMISSIONS
 from shared.service import Service
 from shared.settings import Settings
+from shared.vault.envelope import Opener
 from tests.backends import start_redis
+from tests.keys import a_ring
 from tests.running import eventually, running
 
 KEY = os.urandom(32)
@@ -95,7 +99,8 @@ async def test_a_report_is_kept_before_its_receipt_is_given(door: Door, redis_ur
     async with Redis.from_url(redis_url) as redis:
         [(_, entry)] = await redis.xrange(SUBMISSIONS.name)
     assert entry[b"receipt"].decode() == receipt
-    assert entry[b"body"] == b'{"text": "camat bagi amplop"}'
+    assert b"camat" not in entry[b"body"], "nothing lies in clear in Redis"
+    assert Submission.read(Message(b"1-0", entry), Opener(a_ring())).body == b'{"text": "camat bagi amplop"}'
     state = await door.client.get(answer.json()["status_url"])
     assert state.json()["stage"] == "received"
 

@@ -15,6 +15,8 @@ from shared.calendar import Calendar
 from shared.contracts import Regime, Report, Stage
 from shared.regions import RegionResolver
 from shared.settings import DEPLOY_DIR
+from shared.vault.envelope import Opener, Sealer, binding_of
+from tests.keys import a_ring
 
 RECEIVED = datetime(2024, 11, 25, 13, 30, tzinfo=UTC)
 
@@ -22,7 +24,7 @@ RECEIVED = datetime(2024, 11, 25, 13, 30, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def normaliser() -> Normaliser:
     calendar = Calendar.load(DEPLOY_DIR / "config" / "calendar.yaml")
-    return Normaliser(RegionResolver.load(), lambda: calendar, sender_key=b"kunci")
+    return Normaliser(RegionResolver.load(), lambda: calendar, opener=Opener(a_ring()), sender_key=b"kunci")
 
 
 def submission(body: object, *, source: str = "lapangan", adapter: str = "json") -> Submission:
@@ -92,7 +94,7 @@ def test_who_reported_is_counted_but_cannot_be_read(normaliser: Normaliser) -> N
 
 def test_without_a_key_reporters_are_not_told_apart() -> None:
     calendar = Calendar.load(DEPLOY_DIR / "config" / "calendar.yaml")
-    keyless = Normaliser(RegionResolver.load(), lambda: calendar, sender_key=b"")
+    keyless = Normaliser(RegionResolver.load(), lambda: calendar, opener=Opener(a_ring()), sender_key=b"")
     assert keyless.normalise(submission({"text": "satu", "reporter": {"phone": "0811"}})).sender == ""
 
 
@@ -129,7 +131,7 @@ def as_message(one: Submission, **changed: bytes) -> Message:
         b"adapter": one.adapter.encode(),
         b"received_ms": str(one.received_ms).encode(),
         b"content_hash": one.content_hash.encode(),
-        b"body": one.body,
+        b"body": Sealer(a_ring()).seal(one.body, binding_of(one.receipt, one.source)),
     }
     fields.update({name.encode(): value for name, value in changed.items()})
     return Message(b"1-0", fields)
@@ -137,7 +139,7 @@ def as_message(one: Submission, **changed: bytes) -> Message:
 
 async def test_the_same_submission_normalised_twice_gives_the_same_report(normaliser: Normaliser) -> None:
     one = submission({"id": "7", "text": "kades kampanye di Garut"})
-    again = Submission.read(as_message(one))
+    again = Submission.read(as_message(one), Opener(a_ring()))
     assert again == one
     assert normaliser.normalise(one) == normaliser.normalise(again)
 
@@ -145,7 +147,8 @@ async def test_the_same_submission_normalised_twice_gives_the_same_report(normal
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"body": b"{"}, "not JSON"),
+        ({"body": b'{"text": "in clear"}'}, "not sealed"),
+        ({"source": b"lain"}, "does not open"),
         ({"adapter": b"fax"}, "no adapter"),
         ({"report_id": b"7"}, "not a submission"),
         ({"received_ms": b"kemarin"}, "not a submission"),
