@@ -19,10 +19,11 @@ from uuid import uuid4
 
 import msgspec
 import yaml
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from deploy.bench.load import signed_posts
-from deploy.bench.processes import SOURCE, Bench, Processes, Say, answers, cpu_seconds, processes
+from deploy.bench.processes import MASTER_KEYS, SOURCE, Bench, Processes, Say, answers, cpu_seconds, processes
 from deploy.bench.result import BenchError, Figure, Outcome, percentile
 from deploy.bench.texts import json_reports
 from deploy.bench.webhook import start_redis
@@ -38,6 +39,9 @@ from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS
 from shared.calendar import Calendar
 from shared.contracts import Kind
 from shared.regions import RegionResolver
+from shared.settings import Settings
+from shared.vault.envelope import Opener
+from shared.vault.keys import KeyRing
 
 WORDINGS = 1_500
 """Different assessments; each is sent many times, as another report of another incident in another regency."""
@@ -138,7 +142,8 @@ def _tell_nobody_outside(bench: Bench) -> None:
 def _wordings(folder: Path) -> list[dict]:  # type: ignore[type-arg]
     """Assessments as our own services make them of real wordings."""
     calendar = Calendar.load(folder / "config" / "calendar.yaml")
-    normaliser = Normaliser(RegionResolver.load(), lambda: calendar, sender_key=b"bench")
+    opener = Opener(KeyRing(Settings(master_keys=SecretStr(MASTER_KEYS))))
+    normaliser = Normaliser(RegionResolver.load(), lambda: calendar, opener=opener, sender_key=b"bench")
     assessor = Assessor(Classifier.load())
     adapter = ADAPTERS["json"]
     found = []

@@ -14,8 +14,9 @@ import typer
 from redis.asyncio import Redis
 from rich.table import Table
 
+from deploy.cli.alerts_replay import raised_table, replay_stored
 from deploy.cli.console import fail, out, printable
-from deploy.cli.replay import moment, raised_table, replay_stored
+from deploy.cli.moment import moment
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, find_target
 from services.alerts import inbox
 from services.alerts import rules as rules_file

@@ -31,6 +31,8 @@ def check(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
         "calendar": _calendar,
         "rule pack": _rule_pack,
         "officers and alerting": _alerting,
+        "retention": _retention,
+        "master keys": lambda _: _keys(data_dir),
     }
     wrong = False
     for name, run in checks.items():
@@ -123,3 +125,23 @@ def _who_is_missing(officers: "Officers", rules: "AlertingRules") -> list[str]:
 
 def _some(codes: list[str]) -> str:
     return ", ".join(codes[:5])
+
+
+def _retention(settings: Settings) -> str:
+    from services.archive.retention import FILE_NAME, Retention
+
+    retention = load_yaml(settings.config_file(FILE_NAME), Retention)
+    return ", ".join(f"{name.removesuffix('_days')} {days} days" for name, days in retention.model_dump().items())
+
+
+def _keys(data_dir: Path) -> str:
+    from shared.vault.keys import KeyRing
+
+    settings = get_settings()
+    own = DataDir(data_dir).keys
+    if not settings.key_file and not settings.master_keys.get_secret_value():
+        if not own.exists():
+            return "none yet: `salingjaga up` makes one"
+        settings = settings.model_copy(update={"key_file": own})
+    keys = KeyRing(settings).current
+    return f"{keys.active} is active, {len(keys.keys)} in the ring"

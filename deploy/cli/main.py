@@ -19,8 +19,8 @@ app = typer.Typer(
 )
 
 
-COMMANDS = ("up", "serve", "send", "query", "classify", "evaluate", "check", "bench")
-GROUPS = ("quarantine", "alerts")
+COMMANDS = ("up", "serve", "send", "query", "classify", "evaluate", "check", "bench", "replay", "forget")
+GROUPS = ("quarantine", "alerts", "submission", "reporter", "audit", "keys")
 
 
 def _add_commands(wanted: str) -> None:

@@ -15,7 +15,10 @@ from rich.text import Text
 
 from deploy.cli.console import err, fail, out, printable
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, find_target
+from deploy.cli.vault import open_vault
 from shared.bus import quarantine as store
+from shared.bus.streams import SUBMISSIONS
+from shared.vault.envelope import CannotOpenError, Envelope, binding_of
 
 app = typer.Typer(
     help="Messages that could not be processed: look, replay after a cure, or drop.", no_args_is_help=True
@@ -58,8 +61,12 @@ def list_(
 
 
 @app.command()
-def show(id_: Annotated[str, typer.Argument(metavar="ID")], data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
-    """Show one message with its bytes. They may hold what a reporter wrote."""
+def show(
+    id_: Annotated[str, typer.Argument(metavar="ID")],
+    reason: Annotated[str, typer.Option(help="Why its bytes are looked at; written into the audit record.")] = "",
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+) -> None:
+    """Show what is known of one message; with --reason also its bytes, which may hold what a reporter wrote."""
     with _redis(data_dir) as redis:
         one = store.find_quarantined(redis, id_)
     if one is None:
@@ -67,7 +74,24 @@ def show(id_: Annotated[str, typer.Argument(metavar="ID")], data_dir: DataDirOpt
     details = {"id": one.id, "at": one.at, "stream": one.stream, "group": one.group, "attempts": one.attempts}
     for name, value in {**details, "receipt": one.receipt, "error": one.error}.items():
         out.print(f"{name:10}{printable(str(value))}", highlight=False, markup=False, soft_wrap=True)
-    out.print(printable(one.body.decode("utf-8", "replace")), highlight=False, markup=False, soft_wrap=True)
+    if not reason:
+        err.print("Its bytes are shown with --reason WHY, and the look is written into the audit.")
+        return
+    body = _body(one, reason, data_dir)
+    out.print(printable(body.decode("utf-8", "replace")), highlight=False, markup=False, soft_wrap=True)
+
+
+def _body(one: store.Quarantined, reason: str, data_dir: Path) -> bytes:
+    """The bytes of a message, opened when they are sealed; the look is in the audit before."""
+    with open_vault(data_dir) as vault:
+        vault.audit("quarantine show", receipt=one.receipt, reason=reason, details=one.id)
+        if one.stream != SUBMISSIONS.name:
+            return one.body
+        try:
+            source = one.fields.get(b"source", b"").decode("utf-8", "replace")
+            return vault.opener().open(Envelope.read(one.body), binding_of(one.receipt, source))
+        except CannotOpenError as error:
+            fail(f"Its bytes cannot be opened: {error}.")
 
 
 @app.command()

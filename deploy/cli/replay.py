@@ -1,131 +1,73 @@
-"""`salingjaga alerts replay`: reads what is stored and gives it to the decisions once more."""
+"""`salingjaga replay`: normalise submissions again, after a fix."""
 
-import os
-import re
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+import time
+from datetime import UTC, datetime
+from typing import Annotated
 
-import clickhouse_connect
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text as Cell
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from deploy.cli.console import err, fail, printable
-from deploy.cli.target import Target
-from deploy.embedded.system import HOST, without_proxy
-from services.alerts import officers as officers_file
-from services.alerts.announce import Announcer
-from services.alerts.case import Case, Reason
-from services.alerts.decide import Outcome
-from services.alerts.officers import Officers
-from services.alerts.places import Places
-from services.alerts.render import Renderer, Text
-from services.alerts.replay import COUNT, ROWS, Raised, Replay, from_row, spans
-from services.alerts.rules import AlertingRules
-from services.alerts.store import Change
-from shared.calendar import Calendar
-from shared.config.yaml_file import load_yaml
-from shared.settings import get_settings
+from deploy.cli.console import err, out
+from deploy.cli.moment import moment
+from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption
+from deploy.cli.vault import ReasonOption, Vault, open_vault
+from shared.bus.streams import SUBMISSIONS
 
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([dhm])")
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+PAGE = 500
+MOST_WAITING = 20_000
+"""Submissions that may wait in the stream; the replay pauses above, so that new reports are not held up long."""
+PAUSE_SECONDS = 0.2
 
 
-class _Wordless(Renderer):
-    """Nobody reads the notifications of a replay."""
+def replay(
+    since: Annotated[str, typer.Option(help="From when: 7d, 36h, or a date such as 2024-11-20 (UTC).")],
+    reason: ReasonOption,
+    until: Annotated[str, typer.Option(help="Received before this time; default now.")] = "",
+    source: Annotated[str, typer.Option(help="Only of this source.")] = "",
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+) -> None:
+    """Put stored submissions through normaliser and classifier again.
 
-    def render(self, case: Case, reason: Reason, rules: AlertingRules, now: datetime) -> Text:  # noqa: ARG002
-        """Empty."""
-        return Text("", "", "")
-
-
-def moment(words: str, now: datetime) -> datetime:
-    """`7d` or `36h` ago, or a date or time (UTC where no zone is named). Leaves the program when it is neither."""
-    if span := _SPAN.fullmatch(words.strip()):
-        return now - timedelta(**{_UNITS[span[2]]: float(span[1])})
-    try:
-        at = datetime.fromisoformat(words.strip())
-    except ValueError:
-        fail(f"{words!r} is no time: write 7d, 36h, 2024-11-20 or 2024-11-20T06:00+07:00")
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def replay_stored(
-    target: Target, rules: Sequence[AlertingRules], since: datetime, until: datetime
-) -> list[list[Raised]]:
-    """What each set of rules raises between two moments, all in one pass over what is stored.
-
-    It begins as long before `since` as the rules remember, so that what is usual is known by then. Leaves the program
-    with a sentence when ClickHouse does not answer.
+    Reports keep their ids: each replaces itself in ClickHouse, and a report that an alert rests on raises none again.
+    Of a report that was edited, what came last is taken. Nothing is opened here; no key is needed.
     """
-    settings = get_settings()
-    places = Places.load()
-    officers = load_yaml(settings.config_file(officers_file.FILE_NAME), Officers)
-    calendar = Calendar.load(settings.config_file("calendar.yaml"))
-    replays = [Replay(one, places, _telling(one, officers, calendar)) for one in rules]
-    start = since - max(one.memory.length for one in rules)
-    try:
-        client = _connect(target)
-        (total,) = client.query(COUNT, parameters={"since": start, "until": until}).result_rows[0]
+    now = datetime.now(UTC)
+    first, end = moment(since, now), moment(until, now) if until else now
+    with open_vault(data_dir) as vault:
+        chosen = vault.rows(
+            "SELECT receipt, argMax(content_hash, received_at) AS newest, max(received_at) AS last "  # noqa: S608
+            f"FROM {vault.database}.submissions FINAL "
+            "WHERE received_at >= {first:DateTime64(3, 'UTC')} AND {source:String} IN ('', source) "
+            "GROUP BY receipt HAVING last < {end:DateTime64(3, 'UTC')} ORDER BY last",
+            {"first": first, "end": end, "source": source},
+        )
+        if not chosen:
+            out.print("No submission was received then.")
+            return
+        details = f"{len(chosen)} submissions received {first.isoformat()} to {end.isoformat()} {source}".strip()
+        vault.audit("replay", reason=reason, details=details)
         with _progress() as progress:
-            task = progress.add_task("Replaying", total=total)
-            for number, row in enumerate(_rows(client, start, until)):
-                assessment = from_row(row)
-                for one in replays:
-                    one.take(assessment)
-                if number % 200 == 0:
-                    progress.update(task, completed=number)
-            progress.update(task, completed=total)
-    except (ClickHouseError, OSError) as error:
-        fail(" ".join(str(error).split())[:800])
-    for one in replays:
-        one.move_to(until)
-    return [one.raised(since) for one in replays]
+            task = progress.add_task("replaying", total=len(chosen))
+            for start in range(0, len(chosen), PAGE):
+                part = [(receipt, content_hash) for receipt, content_hash, _ in chosen[start : start + PAGE]]
+                _put_back(vault, part)
+                progress.advance(task, len(part))
+    out.print(f"{len(chosen)} submissions put back; they arrive within moments.", highlight=False)
 
 
-def raised_table(title: str, raised: Sequence[Raised]) -> Table:
-    """The alerts, one a line."""
-    table = Table("opened (UTC)", "severity", "region", "class", "told", "why", title=title)
-    for one in raised:
-        cells = (
-            f"{one.opened_at:%Y-%m-%d %H:%M}", one.severity, f"{one.region_name} {one.region_code}".strip(),
-            one.risk_class, str(one.notifications), one.why,
-        )  # fmt: skip
-        table.add_row(*(Cell(printable(cell)) for cell in cells))
-    if not raised:
-        table.add_row("none", "", "", "", "", "")
-    return table
-
-
-def _telling(rules: AlertingRules, officers: Officers, calendar: Calendar) -> Callable[[Outcome, datetime], Change]:
-    wordless = _Wordless(lambda: calendar)
-    announcer = Announcer(lambda: officers, lambda: rules, lambda: calendar, wordless, Path(os.devnull))
-    return announcer.change
-
-
-def _connect(target: Target) -> Client:
-    if target.clickhouse_host == HOST:
-        os.environ.update(without_proxy(os.environ))
-    return clickhouse_connect.get_client(
-        host=target.clickhouse_host,
-        port=target.clickhouse_port,
-        username=target.analyst_user,
-        password=target.analyst_password,
-        database=target.database,
-        autogenerate_session_id=False,
+def _put_back(vault: Vault, part: list[tuple[str, str]]) -> None:
+    while int(vault.redis.xlen(SUBMISSIONS.name)) > MOST_WAITING:
+        time.sleep(PAUSE_SECONDS)
+    stored = vault.select(
+        "(receipt, content_hash) IN arrayZip({receipts:Array(String)}, {hashes:Array(String)})",
+        {"receipts": [receipt for receipt, _ in part], "hashes": [content_hash for _, content_hash in part]},
     )
-
-
-def _rows(client: Client, since: datetime, until: datetime) -> Iterator[Sequence[Any]]:
-    for parameters in spans(since, until):
-        with client.query_rows_stream(ROWS, parameters=dict(parameters)) as rows:
-            yield from rows
+    with vault.redis.pipeline(transaction=False) as pipe:
+        for one in stored:
+            pipe.xadd(SUBMISSIONS.name, one.entry())  # type: ignore[arg-type]
+        pipe.execute()
 
 
 def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err)

@@ -119,7 +119,8 @@ def test_what_cannot_be_processed_is_listed_shown_replayed_and_dropped(configure
     first, second = waiting()
     assert first["group"] == "classify"
     assert "not a report" in first["error"]
-    assert "bukan laporan" in configured.run("quarantine", "show", first["id"]).out
+    assert "bukan laporan" not in configured.run("quarantine", "show", first["id"]).out
+    assert "bukan laporan" in configured.run("quarantine", "show", first["id"], "--reason", "memeriksa").out
     assert configured.run("quarantine", "drop", second["id"], "--yes").out.strip() == "1 dropped"
     assert configured.run("quarantine", "replay", "--all").out.strip() == "1 put back"
     wait_for(lambda: [one["id"] for one in waiting()] not in ([], [first["id"]]), seconds=20)

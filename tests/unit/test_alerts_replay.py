@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from deploy.cli.replay import moment
+from deploy.cli.moment import moment
 from services.alerts.announce import Announcer
 from services.alerts.officers import Officers
 from services.alerts.places import Places
