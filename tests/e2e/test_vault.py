@@ -265,9 +265,8 @@ def test_a_reporter_is_forgotten_everywhere_and_the_masked_reports_stay(vaulted:
             f"SELECT sealed FROM salingjaga_vault.submissions WHERE receipt = '{receipt}'"
         ).result_rows[0][0]
     assert sender
-    assert any(base64.b64decode(sealed) in piece for _, piece in everything_written(vaulted)), (
-        "the search would find it"
-    )
+    raw = base64.b64decode(sealed)
+    assert any(raw in piece for _, piece in everything_written(vaulted)), "the search would find it"
     ran = vaulted.run("forget", receipt, "--reason", "permintaan pelapor", "--yes")
     assert "Nothing is left" in ran.out
 
