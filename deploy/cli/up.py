@@ -67,6 +67,12 @@ def _raise_first(begun: "asyncio.Task[None]") -> None:
 async def _begin(system: EmbeddedSystem, demo: bool) -> None:
     with err.status("Starting Redis, ClickHouse and the services ..."):
         runtime = await system.start()
+    if system.data.keys_were_missing:
+        err.print(
+            f"[bold yellow]The master keys were missing[/bold yellow] ({_short(system.data.keys)}): "
+            "a new one was made. What was sealed before cannot be read: put the old keys back beside the new one, see docs/privacy.md.",
+            soft_wrap=True,
+        )
     out.print(_welcome(system.data, runtime))
     sys.stdout.flush()
     if demo:
@@ -87,6 +93,7 @@ def _welcome(data: DataDir, runtime: Runtime) -> Panel:
         f"user {credentials.analyst_user}, password {credentials.analyst_password}",
         f"Alerts       {_short(data.notifications)}",
         f"Logs         {_short(data.logs)}",
+        f"Keys         {_short(data.keys)}   (back it up elsewhere: without it no original can be read)",
         "",
         "In a second terminal:",
         f"  {command} send{option} deploy/examples/reports.jsonl",

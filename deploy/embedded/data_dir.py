@@ -78,6 +78,8 @@ class DataDir:
         self.redis_config = self.path / "redis.conf"
         self.clickhouse_accounts = self.path / "clickhouse-accounts.json"
         self.keys = self.path / "keys.json"
+        self.keys_were_missing = False
+        """Whether `prepare` found a folder in use without its master keys, and had to begin with a new one."""
         self._credentials = self.path / "credentials.json"
         self._runtime = self.path / "runtime.json"
         self._ports = self.path / "ports.json"
@@ -102,11 +104,13 @@ class DataDir:
                     f"The disk of {self.path} has {free // 2**20} MiB left; free some space (at least "
                     f"{LEAST_FREE_BYTES // 2**20} MiB) or choose another folder with --data-dir."
                 )
-            known = self._read(self._credentials) if self._credentials.exists() else {}
+            is_new = not self._credentials.exists()
+            known = {} if is_new else self._read(self._credentials)
             # A folder of an older version lacks what has been added since.
             write_private(self._credentials, {**asdict(Credentials.generate()), **known})
             if not self.keys.exists():
                 rotate(self.keys, datetime.now(UTC))
+                self.keys_were_missing = not is_new
         except OSError as error:
             raise EmbeddedError(
                 f"The data folder {self.path} cannot be used ({error.strerror}); choose another one with --data-dir."

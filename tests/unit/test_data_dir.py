@@ -8,6 +8,7 @@ import pytest
 
 from deploy.embedded.data_dir import DataDir, EmbeddedError, Runtime
 from deploy.embedded.system import without_proxy
+from shared.vault.keys import read_key_file
 
 
 class Usage(NamedTuple):
@@ -81,3 +82,16 @@ def test_a_folder_of_an_older_version_keeps_its_credentials_and_gains_what_it_la
     assert after.alerts_token
     assert after.alert_link_key == known.alert_link_key
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_master_keys_are_made_once_and_a_folder_that_lost_them_is_noticed(tmp_path: Path) -> None:
+    first = DataDir(tmp_path)
+    first.prepare()
+    assert not first.keys_were_missing
+    made = read_key_file(first.keys)
+    first.keys.unlink()
+    del first  # that system has ended and given the folder back
+    again = DataDir(tmp_path)
+    again.prepare()
+    assert again.keys_were_missing
+    assert read_key_file(again.keys).active != made.active
