@@ -143,6 +143,8 @@ class Report(Record):
     sender: str = ""
     """Keyed hash of the reporter, to count distinct senders; says nothing without the key. Empty when unknown."""
     content_hash: str = ""
+    replayed: bool = False
+    """Normalised again by an operator: it may correct what is known, and is no news where it counted before."""
 
 
 class Evidence(Record):

@@ -64,7 +64,7 @@ def _put_back(vault: Vault, part: list[tuple[str, str]]) -> None:
     )
     with vault.redis.pipeline(transaction=False) as pipe:
         for one in stored:
-            pipe.xadd(SUBMISSIONS.name, one.entry())  # type: ignore[arg-type]
+            pipe.xadd(SUBMISSIONS.name, one.entry() | {"replayed": "1"})  # type: ignore[arg-type]
         pipe.execute()
 
 

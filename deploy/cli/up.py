@@ -70,7 +70,8 @@ async def _begin(system: EmbeddedSystem, demo: bool) -> None:
     if system.data.keys_were_missing:
         err.print(
             f"[bold yellow]The master keys were missing[/bold yellow] ({_short(system.data.keys)}): "
-            "a new one was made. What was sealed before cannot be read: put the old keys back beside the new one, see docs/privacy.md.",
+            "a new one was made. What was sealed before "
+            "cannot be read: put the old keys back beside the new one, see docs/privacy.md.",
             soft_wrap=True,
         )
     out.print(_welcome(system.data, runtime))

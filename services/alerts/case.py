@@ -76,6 +76,7 @@ class News(Struct, frozen=True):
 
     sighting: Sighting
     exhibit: Exhibit
+    replayed: bool = False
 
 
 class Cause(StrEnum):

@@ -380,6 +380,8 @@ def _sort_out(case: Case, news: Iterable[News]) -> tuple[list[News], list[News]]
     for item in news:
         id_, severity = item.sighting.report_id, item.sighting.severity
         if id_ not in known:
+            if item.replayed and case.alert and item.sighting.at <= case.alert.last_known_at:
+                continue  # counted when it came first, and forgotten since
             fresh[id_] = item
         elif severity.rank > known[id_].rank:
             (fresh if id_ in fresh else regraded)[id_] = item

@@ -119,6 +119,7 @@ def news_of(assessment: Assessment) -> News:
             district_code=district.code if district else "",
             district_name=clean(district.name, _WORDS) if district else "",
         ),
+        replayed=report.replayed,
     )
 
 

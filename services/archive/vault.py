@@ -16,6 +16,8 @@ from shared.settings import Settings
 from shared.vault.envelope import CannotOpenError, Envelope
 from shared.warehouse import Warehouse
 
+_NOT_KEPT = (b"body", b"replayed")
+
 
 class VaultWriter:
     """Moves sealed submissions into the vault; the same one again, from whatever batch or replay, replaces itself."""
@@ -48,7 +50,7 @@ class VaultWriter:
 
 
 def _rows(message: Message) -> tuple[dict[str, Any], dict[str, Any]]:
-    fields = {name.decode(): value.decode() for name, value in message.fields.items() if name != b"body"}
+    fields = {name.decode(): value.decode() for name, value in message.fields.items() if name not in _NOT_KEPT}
     envelope = Envelope.read(message.body)
     data_key_id = envelope.key.id.hex()
     received_at = datetime.fromtimestamp(int(fields["received_ms"]) / 1000, UTC)

@@ -83,6 +83,7 @@ class Normaliser:
             attachments=tuple(Attachment(url=mask(one.url), type=mask(one.type)) for one in draft.attachments),
             sender=self._sender(draft),
             content_hash=submission.content_hash,
+            replayed=submission.replayed,
         )
 
     def _sender(self, draft: Draft) -> str:

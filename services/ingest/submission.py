@@ -34,6 +34,7 @@ class Submission:
     received_at: datetime
     content_hash: str
     body: bytes
+    replayed: bool = False
 
     @classmethod
     def new(
@@ -71,6 +72,7 @@ class Submission:
             adapter=fields[b"adapter"].decode(),
             received_at=datetime.fromtimestamp(int(fields[b"received_ms"]) / 1000, UTC),
             content_hash=fields[b"content_hash"].decode(),
+            replayed=b"replayed" in fields,
             body=opener.open(Envelope.read(fields[b"body"]), binding),
         )
 

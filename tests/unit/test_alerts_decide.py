@@ -387,3 +387,19 @@ def test_a_region_is_flagged_exactly_when_a_grave_report_or_three_incidents_with
         for last in begun.values()
     )
     assert _is_flagged([reports], NUMBERS_ALONE) is (grave or burst)
+
+
+def test_a_replayed_report_that_is_no_longer_remembered_is_not_counted_again() -> None:
+    rules = AlertingRules.model_validate({"memory": {"reports": 10}})
+    came_first = mediums(30, step=MINUTE)
+    case = absorb(came_first[:10], rules=rules).case
+    for one in came_first[10:]:
+        case = absorb([one], case=case, rules=rules).case
+    assert case.alert is not None
+    assert (case.alert.reports, len(case.sightings)) == (30, 10)
+    replayed = [
+        one.model_copy(update={"report": one.report.model_copy(update={"replayed": True})}) for one in came_first
+    ]
+    assert absorb(replayed, case=case, rules=rules) == Outcome(case)
+    # What no alert has counted yet is news all the same.
+    assert absorb(replayed, rules=rules).case.alert is not None
