@@ -53,7 +53,8 @@ def forget(
         if not yes:
             typer.confirm(f"Forget who sent {len(receipts)} report(s), for good?", abort=True, err=True)
         for one in sorted(receipts):
-            vault.audit("forget", receipt=one, reason=reason, details="" if one == receipt else f"with {receipt}")
+            # Each by itself: that one person sent them all is forgotten as well.
+            vault.audit("forget", receipt=one, reason=reason)
         places = _places(vault, sorted(receipts), senders)
         before = [place.count() for place in places]
         for place in places:
