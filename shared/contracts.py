@@ -122,6 +122,8 @@ class Attachment(Record):
 
     url: str
     type: str = ""
+    sha256: str = ""
+    """As the sender gives it; empty when it gives none."""
 
 
 class Report(Record):
@@ -145,6 +147,8 @@ class Report(Record):
     content_hash: str = ""
     replayed: bool = False
     """Normalised again by an operator: it may correct what is known, and is no news where it counted before."""
+    notes: tuple[str, ...] = ()
+    """What an officer should know of how the report was placed, in Indonesian: `wilayah dari koordinat, ...`."""
 
 
 class Evidence(Record):

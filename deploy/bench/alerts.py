@@ -32,7 +32,7 @@ from deploy.embedded.system import HOST, EmbeddedSystem, free_port
 from services.alerts.store import PREFIX
 from services.classify.engine import Classifier
 from services.classify.handler import Assessor
-from services.ingest.adapters import ADAPTERS
+from services.ingest.adapters import ADAPTERS, Fields
 from services.ingest.normaliser import Normaliser
 from services.ingest.submission import Submission
 from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS
@@ -148,7 +148,7 @@ def _wordings(folder: Path) -> list[dict]:  # type: ignore[type-arg]
     adapter = ADAPTERS["json"]
     found = []
     for body in json_reports(WORDINGS, characters=300, seed=77):
-        read = adapter.read(body)
+        [read] = adapter.read(body, Fields())
         submission = Submission.new(
             source=SOURCE, adapter="json", external_id=read.external_id, content=read.content, body=body,
             received_at=datetime.now(UTC),

@@ -28,7 +28,7 @@ from deploy.embedded.system import HOST, EmbeddedSystem, free_port
 from services.archive.rows import report_row
 from services.classify.engine import Classifier
 from services.classify.handler import Assessor
-from services.ingest.adapters import ADAPTERS
+from services.ingest.adapters import ADAPTERS, Fields
 from services.ingest.normaliser import Normaliser
 from services.ingest.submission import Submission
 from shared.calendar import Calendar
@@ -279,7 +279,7 @@ def _prepare(folder: Path, reports: int) -> dict[str, float]:
     now = datetime.now(UTC)
     hops: dict[str, list[bytes]] = {hop: [] for hop in HOPS}
     for body in json_reports(reports, characters=TEXT_CHARACTERS, seed=next(SEEDS)):
-        read = adapter.read(body)
+        [read] = adapter.read(body, Fields())
         submission = Submission.new(
             source=SOURCE, adapter="json", external_id=read.external_id, content=read.content, body=body,
             received_at=now,

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from deploy.cli.console import fail, out, printable
 from services.classify.engine import Classifier
-from services.ingest.adapters.json_report import WIB
+from services.ingest.adapters.values import WIB
 from services.ingest.normaliser import place_text
 from shared.calendar import Calendar
 from shared.contracts import Judgement, Region

@@ -1,5 +1,6 @@
 """Wiring of ingest."""
 
+from services.ingest.asking import Asking
 from services.ingest.normaliser import Normaliser
 from services.ingest.sources import Sources
 from services.ingest.webhook import Webhook
@@ -25,17 +26,21 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
     ring = KeyRing(settings)
     service.run_in_background(ring.follow)
     resolver = RegionResolver.load()
+    sender_key = settings.sender_key.get_secret_value().encode()
     if normaliser:
         calendar = WatchedFile(settings.config_file("calendar.yaml"), Calendar)
+        senders = WatchedFile(settings.config_file("sources.yaml"), Sources)
         work = Normaliser(
             resolver,
             lambda: calendar.content,
             opener=Opener(ring),
-            sender_key=settings.sender_key.get_secret_value().encode(),
+            sender_key=sender_key,
+            source=lambda name: senders.content.sources.get(name),  # noqa: PLW0108 - the content may be replaced
         )
         service.consume(SUBMISSIONS, "normaliser", work.handle, batch_size=settings.normalise_batch)
         service.publishes(REPORTS, Report)
         service.run_in_background(calendar.follow)
+        service.run_in_background(senders.follow)
     if webhook:
         warehouse = Warehouse(settings)
 
@@ -50,6 +55,7 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
             WatchedFile(settings.config_file("sources.yaml"), Sources),
             knows_region=lambda name: resolver.resolve("", hint=name) is not None,
             is_archived=is_archived,
+            asking=Asking(service.redis, lambda text: resolver.resolve(text) is not None, sender_key),
         )
         service.serve_rest(door)
         service.close_at_the_end(warehouse.close)

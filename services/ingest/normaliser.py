@@ -5,9 +5,11 @@ import hmac
 from collections.abc import Callable, Sequence
 from uuid import UUID, uuid5
 
-from services.ingest.adapters import ADAPTERS, Draft, NotUnderstoodError
+from services.ingest.adapters import ADAPTERS, Draft, Fields, NotUnderstoodError
 from services.ingest.clean import clean_text, fingerprint_text
 from services.ingest.mask import mask
+from services.ingest.placing import place
+from services.ingest.sources import Source
 from services.ingest.submission import NAMESPACE, Submission
 from shared.bus.errors import UnprocessableError
 from shared.bus.message import Message
@@ -29,15 +31,23 @@ class Normaliser:
         calendar: gives the calendar that is valid now.
         opener: opens what the acceptor has sealed.
         sender_key: key of the hash that tells distinct senders apart; empty: they are not told apart.
+        source: what `sources.yaml` says of a source now; `None` for one that is no longer there.
     """
 
     def __init__(
-        self, resolver: RegionResolver, calendar: Callable[[], Calendar], *, opener: Opener, sender_key: bytes
+        self,
+        resolver: RegionResolver,
+        calendar: Callable[[], Calendar],
+        *,
+        opener: Opener,
+        sender_key: bytes,
+        source: Callable[[str], Source | None] = lambda _: None,
     ) -> None:
         self._resolver = resolver
         self._calendar = calendar
         self._opener = opener
         self._sender_key = sender_key
+        self._source = source
 
     async def handle(self, batch: Sequence[Message], outbox: Outbox) -> None:
         """Normalise a batch of submissions; raises `UnprocessableError` at the first that cannot be read."""
@@ -54,19 +64,21 @@ class Normaliser:
 
     def normalise(self, submission: Submission) -> Report:
         """The report of a submission. Raises `UnprocessableError` when its adapter cannot read it."""
-        adapter = ADAPTERS.get(submission.adapter)
+        adapter, source = ADAPTERS.get(submission.adapter), self._source(submission.source)
         if adapter is None:
             raise UnprocessableError(f"no adapter is called {submission.adapter!r}")
         try:
-            draft = adapter.draft(submission.body)
+            draft = adapter.draft(submission.body, source.fields if source else Fields())
         except NotUnderstoodError as error:
             where = ", ".join(f"{problem.pointer}: {problem.detail}" for problem in error.problems)
             raise UnprocessableError(f"{error.title} ({where})" if where else error.title) from None
         title, text, region = place_text(draft.title, draft.text, self._resolver, hint=draft.region)
         if not text:
             raise UnprocessableError("nothing is left of the text once it is cleaned")
+        prior = source.prior(draft.receivers) if source else ""
+        region, notes = place(region, self._resolver, coordinates=draft.coordinates, prior=prior)
         code = region.code if region else ""
-        regime, stage = self._calendar().place(draft.occurred_at or submission.received_at, code)
+        regime, stage = self._calendar().place(draft.occurred_at or draft.sent_at or submission.received_at, code)
         return Report(
             receipt=submission.receipt,
             report_id=submission.report_id,
@@ -80,7 +92,10 @@ class Normaliser:
             regime=regime,
             stage=stage,
             url=mask(draft.url),
-            attachments=tuple(Attachment(url=mask(one.url), type=mask(one.type)) for one in draft.attachments),
+            attachments=tuple(
+                Attachment(url=mask(one.url), type=mask(one.type), sha256=one.sha256) for one in draft.attachments
+            ),
+            notes=notes,
             sender=self._sender(draft),
             content_hash=submission.content_hash,
             replayed=submission.replayed,

@@ -1,48 +1,24 @@
 """Who may send reports, in which format, and how each proves who it is (`sources.yaml`)."""
 
-import base64
-import binascii
-import os
-from typing import Annotated, Literal
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from services.ingest.adapters import ADAPTERS, Fields
+from services.ingest.auth import Auth
 from shared.config.errors import ConfigError
 
 SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+RegionCode = Annotated[str, Field(pattern=r"^\d\d(?:\.\d\d)?$")]
+_NOT_IN_NUMBERS = re.compile(r"[\s()+.-]")
 
 
-class StandardWebhooksAuth(BaseModel):
-    """Signed after the Standard Webhooks specification; the secret stands in the named environment variable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    scheme: Literal["standard-webhooks"]
-    secret_env: Annotated[str, Field(pattern=r"^SALINGJAGA_[A-Z0-9_]+$")]
-    tolerance_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
-    """How far a signature's time stamp may lie from now."""
-
-    def keys(self) -> tuple[bytes, ...]:
-        """The keys that sign; several, separated by blanks, while one replaces another.
-
-        Raises:
-            ConfigError: the variable is missing or holds no base64 key of at least 24 bytes.
-        """
-        value = os.environ.get(self.secret_env, "")
-        keys = []
-        for secret in value.split():
-            try:
-                key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-            except binascii.Error:
-                raise ConfigError(f"{self.secret_env}: not base64; expected whsec_ and base64 characters") from None
-            if len(key) < 24:
-                raise ConfigError(f"{self.secret_env}: the key has {len(key)} bytes; at least 24 are needed")
-            keys.append(key)
-        if not keys:
-            raise ConfigError(
-                f"{self.secret_env}: the variable with the source's secret is not set (`salingjaga up` makes one)"
-            )
-        return tuple(keys)
+def _known_adapter(name: str) -> str:
+    if name not in ADAPTERS:
+        raise ValueError(f"no adapter has this name; there are {', '.join(ADAPTERS)}")
+    return name
 
 
 class Source(BaseModel):
@@ -50,10 +26,36 @@ class Source(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    adapter: Literal["json", "article"]
-    auth: StandardWebhooksAuth
+    adapter: Annotated[str, AfterValidator(_known_adapter)]
+    auth: Auth
     rate_per_minute: Annotated[int, Field(ge=1)] | None = None
     """Reports a minute that this source may send; without it there is no limit."""
+    allow_from: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Addresses that may send; empty: any. The address is the one that connects, a proxy's where one stands before."""
+    fields: Fields = Fields()
+    """Which fields of a form hold what."""
+    region_prior: RegionCode | dict[str, RegionCode] = ""
+    """The region that the source, or a receiving number or form of it, stands for; used when the text names none."""
+    reply: bool = False
+    """Answer the reporter with the receipt, and ask what is missing, where the channel can carry an answer."""
+
+    def allows(self, address: str) -> bool:
+        """Whether a request from this address may be heard at all."""
+        if not self.allow_from:
+            return True
+        try:
+            given = ip_address(address)
+        except ValueError:
+            return False
+        return any(given in network for network in self.allow_from)
+
+    def prior(self, receivers: tuple[str, ...]) -> str:
+        """The code of the region that the receiving number or form stands for; empty when none does."""
+        if isinstance(self.region_prior, str):
+            return self.region_prior
+        wanted = {_NOT_IN_NUMBERS.sub("", receiver) for receiver in receivers}
+        found = (code for key, code in self.region_prior.items() if _NOT_IN_NUMBERS.sub("", key) in wanted)
+        return next(found, "")
 
 
 class Sources(BaseModel):

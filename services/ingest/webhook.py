@@ -1,10 +1,13 @@
 """The webhook: takes a request, checks who sent it and what it says, keeps it, and answers with a receipt."""
 
 import asyncio
+import os
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 import structlog
@@ -13,10 +16,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.ingest.acceptor import Acceptor, OverloadedError
-from services.ingest.adapters import ADAPTERS, Adapter, NotUnderstoodError, Problem
+from services.ingest.adapters import ADAPTERS, Adapter, NotUnderstoodError, Problem, Read
+from services.ingest.asking import Asking
+from services.ingest.auth import Head, HubSignatureAuth, SecretInUrlAuth, same_secret
 from services.ingest.openapi import OPENAPI
 from services.ingest.problem import Refusal, describe
-from services.ingest.signature import SignatureError, read_claim, verify
+from services.ingest.signature import SignatureError
 from services.ingest.sources import Source, Sources
 from services.ingest.submission import Submission
 from shared.bus.errors import DependencyAwayError
@@ -46,6 +51,8 @@ MEMORY_SHARE = 0.7
 NDJSON = "application/x-ndjson"
 PREFIX = "/v1/reports/"
 RECEIPTS = "/v1/receipts/"
+_RECEIPTS = RECEIPTS.encode()
+_CHALLENGE = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 STAGE_WORDS = {
     ReceiptStage.RECEIVED: "Laporan Anda sudah kami terima.",
@@ -68,6 +75,7 @@ class Webhook:
         sources: who may send.
         knows_region: whether a region given by a sender exists.
         is_archived: whether the warehouse holds a receipt that Redis no longer remembers.
+        asking: what reporters are told in the answer, where their channel carries one.
     """
 
     def __init__(
@@ -79,12 +87,14 @@ class Webhook:
         *,
         knows_region: Callable[[str], bool],
         is_archived: Callable[[str], Awaitable[bool]],
+        asking: Asking,
     ) -> None:
         self._settings = settings
         self._redis = redis
         self._sources = sources
         self._knows_region = knows_region
         self._is_archived = is_archived
+        self._asking = asking
         self._acceptor = Acceptor(redis, sealer, receipt_seconds=settings.receipt_days * 86_400)
         self._keys: dict[str, tuple[bytes, ...]] = {}
         self._active: dict[str, Source] = {}
@@ -112,14 +122,10 @@ class Webhook:
         try:
             if path.startswith(PREFIX):
                 name, _, rest = path[len(PREFIX) :].partition("/")
-                if rest not in ("", "batch"):
-                    raise Refusal(404, "Not found", "Post to /v1/reports/{source} or /v1/reports/{source}/batch.")
-                if method != "POST":
-                    raise Refusal(405, "Method not allowed", "Reports are posted.")
                 if name not in self._keys:
                     raise Refusal(404, "Unknown source", "No source of that name is configured in sources.yaml.")
                 source = name
-                await self._take(name, rest == "batch", scope, receive, send)
+                await self._open(name, rest, scope, receive, send)
             elif path.startswith(RECEIPTS) and method in ("GET", "HEAD"):
                 await self._tell(path[len(RECEIPTS) :], send)
             elif path == "/openapi.json":
@@ -131,37 +137,76 @@ class Webhook:
 
     # Taking reports
 
-    async def _take(self, name: str, batch: bool, scope: Scope, receive: Receive, send: Send) -> None:
-        source = self._active[name]
+    async def _open(self, name: str, rest: str, scope: Scope, receive: Receive, send: Send) -> None:
+        source, method = self._active[name], scope["method"]
+        secret_in_path = isinstance(source.auth, SecretInUrlAuth) and source.auth.parameter is None
+        if rest not in ("", "batch") and not secret_in_path:
+            raise Refusal(404, "Not found", "Post to /v1/reports/{source} or /v1/reports/{source}/batch.")
+        head = Head(dict(scope["headers"]), scope.get("query_string", b""), rest if secret_in_path else "")
+        if method == "GET" and isinstance(source.auth, HubSignatureAuth) and source.auth.verify_token_env:
+            await self._shake_hands(source.auth.verify_token_env, head.query, scope, send)
+        elif method == "POST" or (method == "GET" and ADAPTERS[source.adapter].takes_query):
+            await self._take(name, source, rest == "batch" and not secret_in_path, head, scope, receive, send)
+        else:
+            raise Refusal(405, "Method not allowed", "Reports are posted.")
+
+    async def _shake_hands(self, variable: str, query: bytes, scope: Scope, send: Send) -> None:
+        """Meta asks once, by GET, whether this is the address that its owner meant."""
+        given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+        tokens = [token.encode() for token in os.environ.get(variable, "").split()]
+        challenge = given.get("hub.challenge", "")
+        fits = same_secret(given.get("hub.verify_token", "").encode(), tokens)
+        if not (fits and given.get("hub.mode") == "subscribe" and _CHALLENGE.fullmatch(challenge)):
+            raise self._not_proven(_address(scope), f"hub.verify_token must be what {variable} holds.")
+        await respond(send, 200, challenge.encode(), b"text/plain")
+
+    async def _take(
+        self, name: str, source: Source, batch: bool, head: Head, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         adapter = ADAPTERS[source.adapter]
-        headers = dict(scope["headers"])
         limit = self._settings.body_limit_bytes * (BATCH_FACTOR if batch else 1)
-        address = scope["client"][0] if scope.get("client") else ""
+        address = _address(scope)
         try:
+            if not source.allows(address):
+                raise SignatureError("This address is not among those the source sends from.")
             # What the headers alone give away is refused before a byte of the body is read.
-            claim = read_claim(headers, now=time.time(), tolerance_seconds=source.auth.tolerance_seconds)
-            body = await _read_body(headers, receive, limit)
-            verify(claim, body, self._keys[name])
+            prove = source.auth.begin(head, self._keys[name], time.time())
+            body = await _read_body(head.headers, receive, limit)
+            prove(body)
         except SignatureError as error:
             raise self._not_proven(address, str(error)) from None
-        _check_media_type(headers, adapter, batch)
+        if adapter.media_types or batch:
+            _check_media_type(head.headers, adapter, batch)
         if self._overload:
             raise Refusal(503, "Overloaded", self._overload, retry_after_seconds=OVERLOAD_RETRY_SECONDS)
         if batch:
             await self._take_batch(name, adapter, source, body, send)
         else:
-            await self._take_one(name, adapter, source, body, send)
+            await self._take_one(
+                name, adapter, source, _query(source, head) if scope["method"] == "GET" else body, send
+            )
 
     async def _take_one(self, name: str, adapter: Adapter, source: Source, body: bytes, send: Send) -> None:
         self._check_rate(name, 1)
         try:
-            submission = self._submission(name, adapter, source, body, datetime.now(UTC))
+            reads = adapter.read(body, source.fields)
+            submissions = [self._submission(name, source, read, body, datetime.now(UTC)) for read in reads]
         except NotUnderstoodError as error:
             raise Refusal(400 if error.broken else 422, error.title, problems=error.problems) from None
-        await self._keep(name, [submission])
-        receipt = submission.receipt
-        answer = b'{"receipt":"%b","status_url":"%b%b"}' % (receipt.encode(), RECEIPTS.encode(), receipt.encode())
-        await respond(send, 202, answer)
+        repeated = await self._keep(name, submissions) if submissions else 0
+        receipts = [one.receipt for one in submissions]
+        if adapter.answer:
+            draft = reads[0].draft if reads else None
+            reply = ""
+            if draft and source.reply and not repeated:
+                reply = await self._asking.reply(name, draft, receipts[0], prior=source.prior(draft.receivers))
+            answer = adapter.answer(receipts, reply, draft)
+            await respond(send, answer.status, answer.body, answer.content_type)
+        elif receipts:
+            receipt, note = receipts[0].encode(), b',"repeated":true' if repeated else b""
+            await respond(send, 202, b'{"receipt":"%b","status_url":"%b%b"%b}' % (receipt, _RECEIPTS, receipt, note))
+        else:
+            await respond(send, 200, b'{"ignored":true}')
 
     async def _take_batch(self, name: str, adapter: Adapter, source: Source, body: bytes, send: Send) -> None:
         lines = [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line and not line.isspace()]
@@ -178,7 +223,7 @@ class Webhook:
             try:
                 if len(line) > self._settings.body_limit_bytes:
                     raise NotUnderstoodError(f"The line is longer than {self._settings.body_limit_bytes:,} bytes")
-                submission = self._submission(name, adapter, source, line, now)
+                submission = self._submission(name, source, adapter.read(line, source.fields)[0], line, now)
             except NotUnderstoodError as error:
                 receipts.append(None)
                 errors.append({"line": number, "title": error.title, "errors": describe(error.problems)})
@@ -197,8 +242,7 @@ class Webhook:
         }
         await respond(send, 202, _encode(answer))
 
-    def _submission(self, name: str, adapter: Adapter, source: Source, body: bytes, now: datetime) -> Submission:
-        read = adapter.read(body)
+    def _submission(self, name: str, source: Source, read: Read, body: bytes, now: datetime) -> Submission:
         if read.region and not self._knows_region(read.region):
             problem = Problem("/region", "no province, regency or city of that code or name; leave it out if unsure")
             raise NotUnderstoodError("Unknown region", [problem])
@@ -207,7 +251,7 @@ class Webhook:
             adapter=source.adapter,
             external_id=read.external_id,
             content=read.content,
-            body=body,
+            body=body if read.body is None else read.body,
             received_at=now,
         )
 
@@ -289,7 +333,18 @@ class Webhook:
         await respond(send, 200, _encode(answer), headers=[(b"cache-control", b"no-store")])
 
 
-def _check_media_type(headers: dict[bytes, bytes], adapter: Adapter, batch: bool) -> None:
+def _address(scope: Scope) -> str:
+    return scope["client"][0] if scope.get("client") else ""
+
+
+def _query(source: Source, head: Head) -> bytes:
+    """The query as a form, without the secret: what is kept must not hold it."""
+    secret = source.auth.parameter if isinstance(source.auth, SecretInUrlAuth) else None
+    pairs = parse_qsl(head.query.decode("latin-1"), keep_blank_values=True)
+    return urlencode([(name, value) for name, value in pairs if name != secret]).encode()
+
+
+def _check_media_type(headers: Mapping[bytes, bytes], adapter: Adapter, batch: bool) -> None:
     if batch and not adapter.batch:
         raise Refusal(404, "No batches here", "This source takes one report a request.")
     expected = (NDJSON,) if batch else adapter.media_types
@@ -300,7 +355,7 @@ def _check_media_type(headers: dict[bytes, bytes], adapter: Adapter, batch: bool
         raise Refusal(415, "Wrong content encoding", "Send the body uncompressed.")
 
 
-async def _read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
+async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
     declared = headers.get(b"content-length", b"")
     size = int(declared) if declared.isdigit() and len(declared) < 20 else limit
     if size > limit:

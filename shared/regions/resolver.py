@@ -7,7 +7,7 @@ determine that either there is none: an honest gap can be filled by an officer, 
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Final, Self
 
@@ -15,6 +15,7 @@ from shared.contracts import District, Region
 from shared.regions.cues import Level, Role
 from shared.regions.gazetteer import DISTRICT, PROVINCE, REGENCY, Gazetteer
 from shared.regions.mentions import Mention, MentionFinder, cut
+from shared.regions.nearest import Seats
 
 _CODE: Final = re.compile(r"\s*(\d\d)(?:[.\s-]?(\d\d)(?:[.\s-]?(\d\d)(?:[.\s-]?\d{4})?)?)?\s*\Z")
 _EQUAL: Final = 0.4
@@ -24,6 +25,8 @@ _MOST_REPEATS: Final = 4
 _TITLE_BONUS: Final = 0.5
 _NEIGHBOUR: Final = 12
 """Words between two ambiguous names that may settle each other."""
+_FROM_COORDINATES: Final = 0.4
+"""Confidence of a region that only coordinates tell."""
 
 
 class RegionResolver:
@@ -75,6 +78,15 @@ class RegionResolver:
         """Region of a code of any level, dotted or not; a district's code gives its regency with the district."""
         dotted = _dotted(code)
         return self._region(dotted, 1.0, dotted) if dotted in self._gazetteer.official else None
+
+    def nearest(self, latitude: float, longitude: float) -> Region | None:
+        """The regency whose seat lies nearest to a point in degrees; no district; None far from every seat."""
+        code = self._seats.nearest(latitude, longitude)
+        return self._region(code, _FROM_COORDINATES) if code else None
+
+    @cached_property
+    def _seats(self) -> Seats:
+        return Seats()
 
     def parent(self, code: str) -> Region | None:
         """Region one level up: of a district its regency, of a regency its province; None for a province."""

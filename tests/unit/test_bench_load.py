@@ -10,7 +10,7 @@ import pytest
 from deploy.bench.load import answer_bytes, send_all, signed_posts
 from deploy.bench.result import BenchError
 from deploy.bench.texts import json_reports, sized_json_reports, varied_texts
-from services.ingest.adapters import ADAPTERS
+from services.ingest.adapters import ADAPTERS, Fields
 from services.ingest.clean import fingerprint_text
 from services.ingest.signature import read_claim, verify
 
@@ -31,7 +31,7 @@ def test_the_same_seed_gives_the_same_load() -> None:
 def test_sized_bodies_have_exactly_that_size_and_are_reports() -> None:
     for body in sized_json_reports(200, size_bytes=700):
         assert len(body) == 700
-        assert ADAPTERS["json"].read(body).external_id == json.loads(body)["id"]
+        assert ADAPTERS["json"].read(body, Fields())[0].external_id == json.loads(body)["id"]
 
 
 def test_a_request_is_whole_and_its_signature_fits() -> None:

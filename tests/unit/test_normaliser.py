@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.ingest.adapters import ADAPTERS
+from services.ingest.adapters import ADAPTERS, Fields
 from services.ingest.normaliser import Normaliser, incident_id
 from services.ingest.submission import Submission
 from shared.bus.errors import UnprocessableError
@@ -29,7 +29,7 @@ def normaliser() -> Normaliser:
 
 def submission(body: object, *, source: str = "lapangan", adapter: str = "json") -> Submission:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    read = ADAPTERS[adapter].read(raw)
+    [read] = ADAPTERS[adapter].read(raw, Fields())
     return Submission.new(
         source=source,
         adapter=adapter,

@@ -26,7 +26,7 @@ def test_the_published_shape_of_sources_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("sources:\n  lapangan:\n    adapter: fax\n", ["line 3", "adapter", "'json' or 'article'"]),
+        ("sources:\n  lapangan:\n    adapter: fax\n", ["line 3", "adapter", "there are json, article"]),
         ("sources:\n  Lapangan!: {}\n", ["line 2", "should match pattern"]),
         ("sources: [\n", ["line 2", "not valid YAML"]),
         (GOOD.replace("600", "-1"), ["line 2", "rate_per_minute", "greater than or equal to 1"]),

@@ -1,9 +1,12 @@
 """What an adapter is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
+from services.ingest.adapters.fields import Fields
 from shared.contracts import Attachment
 
 TEXT_LIMIT_CHARACTERS = 100_000
@@ -35,33 +38,110 @@ class NotUnderstoodError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What the door needs to know of a body: the sender's own id, and the canonical form that makes it this report."""
-
-    external_id: str
-    content: bytes
-    region: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Draft:
     """A submission's content, not yet cleaned, masked or placed."""
 
     text: str
     title: str = ""
     occurred_at: datetime | None = None
+    sent_at: datetime | None = None
+    """When the sender's own system took the report; it says nothing about when the thing happened."""
     region: str = ""
+    coordinates: tuple[float, float] | None = None
+    """Latitude and longitude in degrees, within Indonesia."""
+    receivers: tuple[str, ...] = ()
+    """The number that was written to, or the form that was filled in: keys of `region_prior`."""
     reporter: tuple[str, ...] = field(default=(), repr=False)
-    """What identifies the reporter; used for nothing but counting distinct senders, and never passed on."""
+    """What identifies the reporter, the steadiest first; it never leaves ingest in the clear."""
+    conversation: str = field(default="", repr=False)
+    """Where an answer goes, for channels that need to be told."""
     url: str = ""
     attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Adapter:
-    """How one format is read. Both functions raise `NotUnderstoodError` and nothing else."""
+class Read:
+    """What the door needs to know of one report: the sender's own id, and what makes it this report."""
 
-    media_types: tuple[str, ...]
-    read: Callable[[bytes], Read]
-    draft: Callable[[bytes], Draft]
-    batch: bool
+    external_id: str
+    content: bytes
+    region: str = ""
+    body: bytes | None = None
+    """The report's own part of a request that held several; `None`: the body as it came."""
+    draft: Draft | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a sender expects to hear."""
+
+    status: int
+    body: bytes
+    content_type: bytes = b"application/json"
+
+
+Answering = Callable[[Sequence[str], str, Draft | None], Answer]
+"""From the receipts, the words for the reporter (or none) and the first report to the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """How one format is read. `read` and `draft` raise `NotUnderstoodError` and nothing else."""
+
+    read: Callable[[bytes, Fields], Sequence[Read]]
+    draft: Callable[[bytes, Fields], Draft]
+    media_types: tuple[str, ...] = ()
+    """What is taken; empty: anything, and what is not understood is kept for the quarantine."""
+    batch: bool = False
+    answer: Answering | None = None
+    """`None`: 202 with the receipt."""
+    takes_query: bool = False
+    """Whether a report may come as the query of a GET request."""
+
+
+def lenient(
+    split: Callable[[bytes, Fields], Sequence[tuple[str, bytes]]],
+    draft: Callable[[bytes, Fields], Draft],
+    *,
+    answer: Answering | None = None,
+    takes_query: bool = False,
+) -> Adapter:
+    """An adapter for a sender that nobody here can mend: what it does not understand is kept all the same.
+
+    Such senders answer a refusal by blocking, looping or dropping the hook, so the bytes go to quarantine instead,
+    where an operator sees them.
+
+    Args:
+        split: the reports of a request, each as the sender's id and its own bytes; none when there is nothing to keep.
+        draft: the content of one of them; it must fail for what `split` cannot read.
+        answer: what the sender expects to hear.
+        takes_query: whether a report may come as the query of a GET request.
+    """
+
+    def read(body: bytes, fields: Fields) -> list[Read]:
+        try:
+            parts = split(body, fields)
+        except NotUnderstoodError:
+            return [Read("", body)]
+        # The same message may occur twice in one request; the last one is the newest.
+        own = {external_id or part: (external_id, part) for external_id, part in parts}
+        return [_read(external_id, part, draft, fields) for external_id, part in own.values()]
+
+    return Adapter(read=read, draft=draft, answer=answer, takes_query=takes_query)
+
+
+def _read(external_id: str, part: bytes, draft: Callable[[bytes, Fields], Draft], fields: Fields) -> Read:
+    try:
+        content = draft(part, fields)
+    except NotUnderstoodError:
+        return Read(external_id, part, body=part)
+    told = [
+        content.text,
+        content.title,
+        content.occurred_at,
+        content.coordinates,
+        [one.url for one in content.attachments],
+        # Without an id of their own, equal texts of two reporters are two reports.
+        () if external_id else (content.reporter, content.sent_at),
+    ]
+    return Read(external_id, msgspec.json.encode(told), body=part, draft=content)

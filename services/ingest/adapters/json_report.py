@@ -1,17 +1,17 @@
 """The generic `json` format: one report as a JSON object."""
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from services.ingest.adapters.base import TEXT_LIMIT_CHARACTERS, Adapter, Draft, NotUnderstoodError, Problem, Read
+from services.ingest.adapters.fields import Fields
+from services.ingest.adapters.values import EARLIEST_YEAR, WIB
 from services.ingest.clean import clean_text
 from shared.contracts import Attachment
 
-WIB = timezone(timedelta(hours=7))
-EARLIEST_YEAR = 2000
 _PLAIN_LETTER = re.compile("[A-Za-z0-9]")
 
 Short = Annotated[str, StringConstraints(max_length=500)]
@@ -91,13 +91,13 @@ def _validated(body: bytes) -> JsonReport:
         raise NotUnderstoodError("The JSON is nested too deeply", broken=True) from None
 
 
-def _read(body: bytes) -> Read:
+def _read(body: bytes, _: Fields) -> list[Read]:
     report = _validated(body)
     content = report.model_dump_json(exclude={"id", "meta"}, exclude_none=True).encode()
-    return Read(external_id=report.id or "", content=content, region=report.region or "")
+    return [Read(external_id=report.id or "", content=content, region=report.region or "")]
 
 
-def _draft(body: bytes) -> Draft:
+def _draft(body: bytes, _: Fields) -> Draft:
     report = _validated(body)
     occurred_at = report.occurred_at
     if occurred_at and occurred_at.tzinfo is None:

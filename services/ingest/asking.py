@@ -1,0 +1,71 @@
+"""Asking back: what a reporter is told in the webhook's own answer, where the channel carries one."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from services.ingest.adapters import Draft
+
+log = structlog.get_logger()
+
+CONVERSATION_SECONDS = 12 * 3600
+"""A reporter is answered once in this time, however many messages come."""
+LOOKED_AT_CHARACTERS = 2_000
+
+_TIME = re.compile(
+    r"\b(?:kemarin|kmrn|kemaren|tadi|td|semalam|semlm|barusan|sekarang|skrg|pagi|siang|sore|malam|mlm"
+    r"|subuh|fajar|senin|selasa|rabu|kamis|jum.?at|sabtu|minggu|jam|pukul|pkl|tanggal|tgl|besok|lusa|baru saja"
+    r"|\d{1,2}[/.-]\d{1,2}(?:[/.-]\d{2,4})?|\d{1,2}\s?(?:jan|feb|mar|apr|mei|jun|jul|agu|ags|sep|okt|nov|des)\w*)\b",
+    re.IGNORECASE,
+)
+
+
+class Asking:
+    """Words for the reporter, once in a conversation.
+
+    Args:
+        redis: remembers who was answered, under a keyed hash.
+        names_region: whether a text names a region.
+        sender_key: key of that hash; empty: one of this process.
+    """
+
+    def __init__(self, redis: Redis, names_region: Callable[[str], bool], sender_key: bytes) -> None:
+        self._redis = redis
+        self._names_region = names_region
+        self._key = sender_key or secrets.token_bytes(32)
+
+    async def reply(self, source: str, draft: Draft, receipt: str, *, prior: str) -> str:
+        """What to tell the reporter; empty when nothing, or when that cannot be decided now. Never raises."""
+        if not draft.reporter:
+            return ""
+        sender = hmac.digest(self._key, f"{source}\x1f{draft.reporter[0]}".encode(), hashlib.sha256).hex()[:32]
+        try:
+            first = await self._redis.set(f"salingjaga:answered:{sender}", 1, nx=True, ex=CONVERSATION_SECONDS)
+        except (RedisError, OSError) as error:
+            log.warning("reporter_not_answered", source=source, error=type(error).__name__)
+            return ""
+        return words_for(receipt, self.missing(draft, prior=prior)) if first else ""
+
+    def missing(self, draft: Draft, *, prior: str) -> list[str]:
+        """The questions a report leaves open, in Indonesian."""
+        text = f"{draft.title}\n{draft.text}"[:LOOKED_AT_CHARACTERS]
+        questions = []
+        if not (draft.coordinates or prior or draft.region or self._names_region(text)):
+            questions.append("di mana kejadiannya (desa, kecamatan, kabupaten/kota)")
+        if not (draft.occurred_at or _TIME.search(text)):
+            questions.append("kapan kejadiannya (hari, tanggal, jam)")
+        return questions
+
+
+def words_for(receipt: str, questions: list[str]) -> str:
+    """Thanks, the receipt, and the questions."""
+    thanks = f"Terima kasih, laporan Anda sudah kami terima. Tanda terima: {receipt}."
+    if not questions:
+        return thanks
+    return f"{thanks} Bila berkenan dan aman bagi Anda, mohon balas: {' dan '.join(questions)}?"

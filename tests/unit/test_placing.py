@@ -1,0 +1,92 @@
+"""Coordinates, the region of a receiving number, and asking back."""
+
+import pytest
+from redis.asyncio import Redis
+
+from services.ingest.adapters import Draft
+from services.ingest.asking import Asking
+from services.ingest.placing import FROM_COORDINATES, FROM_PRIOR, place
+from services.ingest.sources import Source
+from shared.regions import RegionResolver
+from shared.regions.nearest import Seats
+
+AT_PARINGIN = (-2.33, 115.47)
+
+
+@pytest.fixture(scope="module")
+def resolver() -> RegionResolver:
+    return RegionResolver.load()
+
+
+def test_every_regency_has_a_seat_and_is_nearest_to_its_own(resolver: RegionResolver) -> None:
+    seats = Seats()
+    assert set(seats.points) == {code for code, _ in resolver.regencies()}
+    shared_seats = {code for code, point in seats.points.items() if list(seats.points.values()).count(point) > 1}
+    for code, point in seats.points.items():
+        assert code in shared_seats or seats.nearest(*point) == code
+
+
+def test_the_sea_far_from_every_seat_is_no_region() -> None:
+    assert Seats().nearest(-11.4, 99.0) == ""
+
+
+def test_coordinates_place_what_words_do_not_and_say_so(resolver: RegionResolver) -> None:
+    region, notes = place(None, resolver, coordinates=AT_PARINGIN, prior="")
+    assert region is not None
+    assert (region.name, region.confidence, region.district) == ("Kabupaten Balangan", 0.4, None)
+    assert notes == (FROM_COORDINATES,)
+    finer, _ = place(resolver.by_code("63"), resolver, coordinates=AT_PARINGIN, prior="")
+    assert finer is not None
+    assert finer.code == "63.11"
+
+
+def test_words_win_over_coordinates_and_a_contradiction_is_told(resolver: RegionResolver) -> None:
+    garut = resolver.by_code("32.05")
+    region, notes = place(garut, resolver, coordinates=AT_PARINGIN, prior="")
+    assert region == garut
+    assert notes == ("koordinat menunjuk Kabupaten Balangan, teks menyebut Kabupaten Garut",)
+
+
+def test_the_region_of_a_number_fills_a_gap_and_is_never_forced_on_a_text(resolver: RegionResolver) -> None:
+    region, notes = place(None, resolver, coordinates=None, prior="63.11")
+    assert region is not None
+    assert (region.code, notes) == ("63.11", (FROM_PRIOR,))
+    garut = resolver.by_code("32.05")
+    kept, told = place(garut, resolver, coordinates=None, prior="63.11")
+    assert kept == garut
+    assert "Kabupaten Balangan" in told[0]
+    assert place(garut, resolver, coordinates=None, prior="32") == (garut, ())
+
+
+def test_a_prior_is_found_by_the_number_however_it_is_written() -> None:
+    auth = {"scheme": "telegram-secret-token", "secret_env": "SALINGJAGA_SECRET_UJI"}
+    prior = {"+62 812-0000-0001": "63.11", "aBalangan1": "63"}
+    source = Source.model_validate({"adapter": "whatsapp", "auth": auth, "region_prior": prior})
+    assert source.prior(("6281200000001", "x")) == "63.11"
+    assert source.prior(("aBalangan1",)) == "63"
+    assert source.prior(("lain",)) == ""
+
+
+async def test_a_reporter_is_asked_for_what_is_missing_once_in_a_conversation(
+    redis_url: str, resolver: RegionResolver
+) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        asking = Asking(redis, lambda text: resolver.resolve(text) is not None, b"kunci")
+        vague = Draft(text="ada yang bagi amplop", reporter=("081234567890",))
+        first = await asking.reply("wa", vague, "SJ-1", prior="")
+        assert "SJ-1" in first
+        assert "di mana" in first
+        assert "kapan" in first
+        assert await asking.reply("wa", vague, "SJ-2", prior="") == ""
+        clear = Draft(text="tadi malam di Kabupaten Garut ada yang bagi amplop", reporter=("0811",))
+        assert "?" not in await asking.reply("wa", clear, "SJ-3", prior="")
+        assert asking.missing(vague, prior="63.11") == ["kapan kejadiannya (hari, tanggal, jam)"]
+        [key, *_] = await redis.keys("*answered*")
+        assert b"0812" not in key
+        assert 0 < await redis.ttl(key) <= 12 * 3600
+
+
+async def test_without_redis_nobody_is_asked_and_nothing_breaks() -> None:
+    async with Redis.from_url("redis://127.0.0.1:1/0") as redis:
+        asking = Asking(redis, lambda _: False, b"")
+        assert await asking.reply("wa", Draft(text="a", reporter=("0811",)), "SJ-1", prior="") == ""
