@@ -23,7 +23,13 @@ class Outgoing:
 
     origin: str
     body: bytes
-    is_article: bool = False
+    media_type: str = ""
+    """Of an article, which is posted alone; empty: a line of JSON."""
+
+    @property
+    def is_article(self) -> bool:
+        """Whether it is an article."""
+        return bool(self.media_type)
 
 
 def expand(paths: list[Path]) -> list[Path]:
@@ -49,7 +55,8 @@ def read_reports(path: Path) -> Iterator[Outgoing]:
     ending = path.suffix.lower()
     try:
         if ending in ARTICLE_ENDINGS:
-            yield Outgoing(str(path), path.read_bytes(), is_article=True)
+            kind = "text/plain" if ending == ".txt" else "text/html"
+            yield Outgoing(str(path), path.read_bytes(), f"{kind}; charset=utf-8")
         elif ending == ".csv":
             yield from _read_csv(path)
         elif ending == ".json":

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from deploy.cli.console import err, fail, out, printable
+from deploy.cli.feed import read_feed
 from deploy.cli.reports_from_files import Outgoing, UnreadableError, expand, read_reports
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, Target, find_target
 from services.ingest.signature import sign
@@ -58,7 +60,12 @@ class RefusedError(Exception):
 
 
 def send(
-    paths: Annotated[list[Path], typer.Argument(help="Files (.json, .jsonl, .csv, .txt, .html) or folders of them.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files (.json, .jsonl, .csv, .txt, .html) or folders of them.")
+    ] = None,
+    feed: Annotated[
+        list[str] | None, typer.Option(help="A file or URL of RSS or Atom; each entry is one article.")
+    ] = None,
     source: Annotated[
         str | None, typer.Option(help="Name of the source; default `lapangan`, for articles `berita`.")
     ] = None,
@@ -69,15 +76,19 @@ def send(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
     """Post reports to the webhook in signed batches and count what was accepted and rejected."""
+    if not (paths or feed):
+        raise typer.BadParameter("name files or folders, or a --feed")
     target = find_target(data_dir)
     tally = Tally()
     try:
-        files, total = _readable(expand(paths), tally)
+        files, total = _readable(expand(paths or []), tally)
+        entries = [entry for location in feed or [] for entry in read_feed(location)]
+        total += len(entries)
         started = time.monotonic()
         columns = (SpinnerColumn(), TextColumn("Sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=err, transient=True) as progress, Sender(target, timeout) as sender:
             task = progress.add_task("send", total=total)
-            for batch in _batches(files):
+            for batch in chain(_batches(files), ([entry] for entry in entries)):
                 sender.send(batch, source, secret_env, tally)
                 progress.update(task, completed=tally.accepted + tally.rejected)
     except UnreadableError as error:
@@ -161,15 +172,15 @@ class Sender:
         name = source or (DEFAULT_ARTICLE_SOURCE if is_article else DEFAULT_SOURCE)
         key = self._key(secret_env or f"SALINGJAGA_SECRET_{name.upper().replace('-', '_')}")
         if is_article:
-            path, media_type = f"/v1/reports/{name}", "text/plain; charset=utf-8"
-            if batch[0].origin.lower().endswith((".html", ".htm")):
-                media_type = "text/html; charset=utf-8"
+            path, media_type = f"/v1/reports/{name}", batch[0].media_type
         else:
             path, media_type = f"/v1/reports/{name}/batch", "application/x-ndjson"
         answer = self._post(path, media_type, b"\n".join(report.body for report in batch), key)
         if answer.status_code == 202 and is_article:
             tally.accepted += 1
-            tally.receipts.append(answer.json()["receipt"])
+            result = answer.json()
+            tally.repeated += bool(result.get("repeated"))
+            tally.receipts.append(result["receipt"])
         elif answer.status_code == 202:
             self._note(batch, answer, tally)
         elif answer.status_code in (401, 404):

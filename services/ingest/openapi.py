@@ -51,7 +51,11 @@ _DOCUMENT: dict[str, Any] = {
     "info": {
         "title": "Salingjaga: reports",
         "version": "1",
-        "description": "Requests are signed after the Standard Webhooks specification (https://www.standardwebhooks.com).",
+        "description": (
+            "Programs sign after the Standard Webhooks specification (https://www.standardwebhooks.com). Sources of "
+            "other adapters (KoboToolbox, WhatsApp, Twilio and others) post what they always post and prove themselves "
+            "their own way; what of theirs is not understood is accepted and put aside."
+        ),
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     },
     "paths": {
@@ -65,15 +69,44 @@ _DOCUMENT: dict[str, Any] = {
                     "required": True,
                     "content": {
                         **_json({"$ref": "#/components/schemas/Report"}),
+                        "application/x-www-form-urlencoded": {
+                            "schema": {"type": "object", "description": "A message (Twilio, SMS gateways)."}
+                        },
                         "text/plain": {"schema": {"type": "string", "description": "A news page (article sources)."}},
                         "text/html": {"schema": {"type": "string", "description": "A news page (article sources)."}},
                     },
                 },
                 "responses": {
+                    "200": {"description": "Kept durably, or nothing to keep; in the words its service expects."},
                     "202": {
                         "description": "Kept durably.",
                         "content": _json({"$ref": "#/components/schemas/Accepted"}),
                     },
+                    **_REFUSALS,
+                },
+            },
+            "get": {
+                "operationId": "getReport",
+                "summary": "An SMS gateway's message as a query, or the handshake of a WhatsApp source.",
+                "parameters": [_SOURCE],
+                "responses": {
+                    "200": {"description": "Kept durably, or the challenge."},
+                    "401": _REFUSALS["401"],
+                    "404": _REFUSALS["404"],
+                    "405": _problem("This source takes nothing by GET."),
+                    "429": _REFUSALS["429"],
+                    "503": _REFUSALS["503"],
+                },
+            },
+        },
+        "/v1/reports/{source}/{secret}": {
+            "post": {
+                "operationId": "postReportWithSecret",
+                "summary": "The same for a sender that can prove itself only by a secret in the URL.",
+                "parameters": [_SOURCE, {**_SOURCE, "name": "secret", "description": "The source's secret."}],
+                "responses": {
+                    "200": {"description": "Kept durably, or nothing to keep."},
+                    "202": {"description": "Kept durably."},
                     **_REFUSALS,
                 },
             }
@@ -127,7 +160,11 @@ _DOCUMENT: dict[str, Any] = {
             "Accepted": {
                 "type": "object",
                 "required": ["receipt", "status_url"],
-                "properties": {"receipt": {"type": "string"}, "status_url": {"type": "string"}},
+                "properties": {
+                    "receipt": {"type": "string"},
+                    "status_url": {"type": "string"},
+                    "repeated": {"type": "boolean", "description": "True when it was kept before."},
+                },
             },
             "BatchAccepted": {
                 "type": "object",

@@ -26,7 +26,7 @@ def place(
     region = told
     near = resolver.nearest(*coordinates) if coordinates else None
     if near:
-        if region is None or (region.level == "province" and near.province_code == region.code):
+        if region is None or (region.level == "province" and near.code.startswith(f"{region.code}.")):
             region = near
             notes.append(FROM_COORDINATES)
         elif near.province_code != region.province_code:

@@ -1,15 +1,20 @@
-"""From a point to the regency whose seat lies nearest: a hint where a report names no place, never more.
+"""From a point to the regency or province it lies in, by the nearest seats: a hint where a report names no place.
 
-Boundaries are not known here. A point near one may be given to the neighbour, and a city that lies inside a regency
-draws that regency's points around it; docs/channels.md says how often.
+Boundaries are not known here. A point near one may be given to the neighbour, so a regency is only named where its
+seat lies much nearer than any other; docs/channels.md says how often that is right.
 """
 
+from heapq import nsmallest
 from importlib import resources
 from math import asin, cos, radians, sin, sqrt
+
+from shared.regions.gazetteer import PROVINCE
 
 _EARTH_RADIUS_KM = 6371.0
 FARTHEST_KM = 200.0
 """Farther from every seat there is sea, or another country."""
+MUCH_NEARER = 0.5
+"""Share of the distance to the second nearest seat below which the nearest decides the regency."""
 
 
 class Seats:
@@ -21,9 +26,14 @@ class Seats:
         self.points = {code: (float(latitude), float(longitude)) for code, latitude, longitude, _ in rows}
 
     def nearest(self, latitude: float, longitude: float) -> str:
-        """The code of the regency with the nearest seat; empty when none lies within `FARTHEST_KM`. In degrees."""
-        distance, code = min((_kilometres((latitude, longitude), point), code) for code, point in self.points.items())
-        return code if distance <= FARTHEST_KM else ""
+        """The code for a point in degrees: a regency, the province where no seat is much the nearest, or empty."""
+        here = (latitude, longitude)
+        (distance, code), (farther, _) = nsmallest(
+            2, ((_kilometres(here, point), code) for code, point in self.points.items())
+        )
+        if distance > FARTHEST_KM:
+            return ""
+        return code if distance < MUCH_NEARER * farther else code[:PROVINCE]
 
 
 def _kilometres(one: tuple[float, float], other: tuple[float, float]) -> float:

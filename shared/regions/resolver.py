@@ -80,7 +80,7 @@ class RegionResolver:
         return self._region(dotted, 1.0, dotted) if dotted in self._gazetteer.official else None
 
     def nearest(self, latitude: float, longitude: float) -> Region | None:
-        """The regency whose seat lies nearest to a point in degrees; no district; None far from every seat."""
+        """The regency, or only the province, that a point in degrees lies in; no district; None far from every seat."""
         code = self._seats.nearest(latitude, longitude)
         return self._region(code, _FROM_COORDINATES) if code else None
 

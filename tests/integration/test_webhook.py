@@ -299,7 +299,12 @@ async def logged(capsys: pytest.CaptureFixture[str], words: str) -> bool:
 
 async def test_the_documents_describe_what_is_there(door: Door) -> None:
     openapi = (await door.client.get("/openapi.json")).json()
-    assert set(openapi["paths"]) == {"/v1/reports/{source}", "/v1/reports/{source}/batch", "/v1/receipts/{receipt}"}
+    assert set(openapi["paths"]) == {
+        "/v1/reports/{source}",
+        "/v1/reports/{source}/{secret}",
+        "/v1/reports/{source}/batch",
+        "/v1/receipts/{receipt}",
+    }
     assert (await door.client.get("/asyncapi.json")).json()["asyncapi"].startswith("3.")
     await door.post({"text": "dihitung"})
     metrics = (await door.client.get("/metrics")).text

@@ -18,12 +18,17 @@ def resolver() -> RegionResolver:
     return RegionResolver.load()
 
 
-def test_every_regency_has_a_seat_and_is_nearest_to_its_own(resolver: RegionResolver) -> None:
+def test_every_regency_has_a_seat_of_its_own_that_leads_to_it_or_its_province(resolver: RegionResolver) -> None:
     seats = Seats()
     assert set(seats.points) == {code for code, _ in resolver.regencies()}
-    shared_seats = {code for code, point in seats.points.items() if list(seats.points.values()).count(point) > 1}
     for code, point in seats.points.items():
-        assert code in shared_seats or seats.nearest(*point) == code
+        assert seats.nearest(*point) in (code, code[:2])
+    at_the_seat = sum(seats.nearest(*point) == code for code, point in seats.points.items())
+    assert at_the_seat > 480, "regency and city of one name may share a seat, no others"
+
+
+def test_between_two_seats_only_the_province_is_named() -> None:
+    assert Seats().nearest(-2.26, 115.43) == "63", "between Paringin and Tanjung"
 
 
 def test_the_sea_far_from_every_seat_is_no_region() -> None:
