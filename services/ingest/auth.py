@@ -105,6 +105,12 @@ class HubSignatureAuth(_Auth):
     verify_token_env: Variable | None = None
     """The variable with the token that Meta's GET handshake repeats."""
 
+    def keys(self) -> tuple[bytes, ...]:
+        """See `_Auth.keys`."""
+        if self.verify_token_env and not os.environ.get(self.verify_token_env, "").strip():
+            raise ConfigError(f"{self.verify_token_env}: the variable with the token of the handshake is not set")
+        return super().keys()
+
     def begin(self, head: Head, keys: Sequence[bytes], now: float) -> Prove:  # noqa: ARG002
         """See `_Auth.begin`."""
         offered = _header(head, self.header).removeprefix(b"sha256=")

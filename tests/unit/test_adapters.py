@@ -257,6 +257,33 @@ def test_an_entry_of_a_feed_is_one_article_known_by_its_link() -> None:
     assert one.occurred_at
 
 
+@pytest.mark.parametrize("depth", [50, 300, 600, 900, 990, 2_000])
+@pytest.mark.parametrize("adapter", [name for name in LENIENT if FILES[name].endswith(".json")])
+def test_nesting_at_every_depth_is_survived(adapter: str, depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    body = posted(adapter)
+    for at in (
+        b'"text": {"body": "di sini juga ada"}',
+        b'"text": "',
+        b'"named_values": {',
+        b'"values":{',
+        b'"kejadian',
+    ):
+        if at in body:
+            body = body.replace(at, b'"dalam": ' + deep + b", " + at, 1)
+    for read in ADAPTERS[adapter].read(body, DEFAULT):
+        if read.draft is None:
+            with pytest.raises(NotUnderstoodError):
+                ADAPTERS[adapter].draft(body if read.body is None else read.body, DEFAULT)
+
+
+def test_numbers_beyond_reason_and_half_characters_are_survived() -> None:
+    for value in (b"9" * 6_000, b"-1e400", b'"\\ud800"', b"1.5", b"true"):
+        body = b'{"update_id": 1, "message": {"message_id": %b, "chat": {"id": %b}, "date": %b, "text": "ada amplop"}}'
+        for read in ADAPTERS["telegram"].read(body % (value, value, value), DEFAULT):
+            assert read.draft is None or read.draft.text == "ada amplop"
+
+
 _LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 _ANYTHING = st.recursive(
     _LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)

@@ -116,5 +116,8 @@ def test_secrets_come_from_several_variables_and_weak_ones_are_refused(monkeypat
     with pytest.raises(ConfigError, match="characters"):
         scheme.keys()
     monkeypatch.setenv("SALINGJAGA_SECRET_UJI", "tanpa-titik-dua-panjang")
+    hub = auth(scheme="x-hub-signature-256", verify_token_env="SALINGJAGA_VERIFY_UJI")
+    with pytest.raises(ConfigError, match="SALINGJAGA_VERIFY_UJI"):
+        hub.keys()
     with pytest.raises(ConfigError, match="user:password"):
         auth(scheme="basic").keys()

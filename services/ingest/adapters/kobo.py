@@ -19,6 +19,10 @@ _META = re.compile(
     re.DOTALL,
 )
 
+_FILE_NAME = re.compile(
+    r"[\w-]+\.(?:jpe?g|png|gif|webp|heic|mp4|3gp|mov|m4a|mp3|amr|wav|ogg|pdf|docx?|xlsx?)", re.IGNORECASE
+)
+
 
 def _submission(body: bytes) -> dict[str, Any]:
     content = decode(body)
@@ -45,7 +49,8 @@ def _draft(body: bytes, fields: Fields) -> Draft:
     files = items(submission.get("_attachments"))
     attachments = tuple(one for file in files for one in link(at(file, "download_url"), at(file, "mimetype")))
     names = {words(at(file, "filename")).rpartition("/")[2] for file in files}
-    answers = {path: text for path, text in answers.items() if text not in names}
+    # Often the list is not complete yet when the hook fires; a bare file name tells nobody anything.
+    answers = {path: text for path, text in answers.items() if text not in names and not _FILE_NAME.fullmatch(text)}
     draft = draft_of(answers, fields, attachments=attachments)
     place = submission.get("_geolocation")
     form = words(submission.get("_xform_id_string"))

@@ -16,6 +16,7 @@ MOST_PARAMETERS = 300
 MOST_ATTACHMENTS = 50
 LINK_LIMIT_CHARACTERS = 2_000
 
+_MOST = 10**18
 _SOUTH, _NORTH, _WEST, _EAST = -11.5, 6.5, 94.5, 141.5
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:$|[T ])")
 _DAY_FIRST = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?:[ ,T]+(\d{1,2})[:.](\d\d)(?:[:.](\d\d))?)?\Z", re.ASCII)
@@ -57,10 +58,11 @@ def at(value: object, *path: str | int) -> object:
 
 
 def words(value: object) -> str:
-    """A string or number as text, without blanks around it; anything else is empty."""
+    """A string or a number of sane size as text, without blanks around it; anything else is empty."""
     if isinstance(value, str):
         return value.strip()
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST
+    return str(value) if number else ""
 
 
 def items(value: object) -> list[Any]:

@@ -63,7 +63,7 @@ def _draft(body: bytes, _: Fields) -> Draft:
         attachments = link(f"whatsapp-media:{media}", at(content, "mime_type"), at(content, "sha256"))
         text = words(at(content, "caption")) or without_caption(attachments)
     if not text:
-        raise NotUnderstoodError(f"A message of the kind {kind[:40]!r} is not read")
+        raise NotUnderstoodError(f"A message of the kind {kind[:40] if kind.isidentifier() else 'unknown'} is not read")
     contact = part.get("contact")
     reporter = (message.get("from"), message.get("from_user_id"), at(contact, "wa_id"), at(contact, "user_id"))
     names = (at(contact, "profile", "username"), at(contact, "profile", "name"))
