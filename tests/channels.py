@@ -41,6 +41,7 @@ SOURCES = f"""
     auth: {{scheme: static-header, header: X-Secret, secret_env: SALINGJAGA_SECRET_SALURAN}}}}
   sms: {{adapter: sms, reply: true, auth: {{scheme: secret-in-url, secret_env: SALINGJAGA_SECRET_SALURAN}}}}
   sms-get: {{adapter: sms, auth: {{scheme: secret-in-url, parameter: kunci, secret_env: SALINGJAGA_SECRET_SALURAN}}}}
+  sms-hmac: {{adapter: sms, auth: {{scheme: x-hub-signature-256, secret_env: SALINGJAGA_SECRET_SALURAN}}}}
   telegram: {{adapter: telegram, reply: true,
     auth: {{scheme: telegram-secret-token, secret_env: SALINGJAGA_SECRET_SALURAN}}}}
   twilio: {{adapter: twilio, reply: true,

@@ -28,7 +28,7 @@ Prove = Callable[[bytes], None]
 """Proves a body; raises `SignatureError`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
     """What is known of a request before its body is read."""
 

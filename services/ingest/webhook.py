@@ -138,15 +138,14 @@ class Webhook:
     # Taking reports
 
     async def _open(self, name: str, rest: str, scope: Scope, receive: Receive, send: Send) -> None:
-        source, method = self._active[name], scope["method"]
-        secret_in_path = isinstance(source.auth, SecretInUrlAuth) and source.auth.parameter is None
-        if rest not in ("", "batch") and not secret_in_path:
+        source, method, batch = self._active[name], scope["method"], rest == "batch"
+        if rest and not batch and not isinstance(source.auth, SecretInUrlAuth):
             raise Refusal(404, "Not found", "Post to /v1/reports/{source} or /v1/reports/{source}/batch.")
-        head = Head(dict(scope["headers"]), scope.get("query_string", b""), rest if secret_in_path else "")
+        head = Head(dict(scope["headers"]), scope.get("query_string", b""), "" if batch else rest)
         if method == "GET" and isinstance(source.auth, HubSignatureAuth) and source.auth.verify_token_env:
             await self._shake_hands(source.auth.verify_token_env, head.query, scope, send)
         elif method == "POST" or (method == "GET" and ADAPTERS[source.adapter].takes_query):
-            await self._take(name, source, rest == "batch" and not secret_in_path, head, scope, receive, send)
+            await self._take(name, source, batch, head, scope, receive, send)
         else:
             raise Refusal(405, "Method not allowed", "Reports are posted.")
 
@@ -171,7 +170,10 @@ class Webhook:
                 raise SignatureError("This address is not among those the source sends from.")
             # What the headers alone give away is refused before a byte of the body is read.
             prove = source.auth.begin(head, self._keys[name], time.time())
-            body = await _read_body(head.headers, receive, limit)
+            if scope["method"] == "GET":
+                body = _query(source, head)
+            else:
+                body = await _read_body(head.headers, receive, limit)
             prove(body)
         except SignatureError as error:
             raise self._not_proven(address, str(error)) from None
@@ -182,17 +184,16 @@ class Webhook:
         if batch:
             await self._take_batch(name, adapter, source, body, send)
         else:
-            await self._take_one(
-                name, adapter, source, _query(source, head) if scope["method"] == "GET" else body, send
-            )
+            await self._take_one(name, adapter, source, body, send)
 
     async def _take_one(self, name: str, adapter: Adapter, source: Source, body: bytes, send: Send) -> None:
-        self._check_rate(name, 1)
+        now = datetime.now(UTC)
         try:
             reads = adapter.read(body, source.fields)
-            submissions = [self._submission(name, source, read, body, datetime.now(UTC)) for read in reads]
+            submissions = [self._submission(name, source, read, body, now) for read in reads]
         except NotUnderstoodError as error:
             raise Refusal(400 if error.broken else 422, error.title, problems=error.problems) from None
+        self._check_rate(name, len(reads) or 1)
         repeated = await self._keep(name, submissions) if submissions else 0
         receipts = [one.receipt for one in submissions]
         if adapter.answer:

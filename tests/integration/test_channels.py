@@ -1,5 +1,7 @@
 """Each channel at the webhook: who is heard, what is kept, and what the sender gets to hear."""
 
+import hashlib
+import hmac
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -108,6 +110,16 @@ async def test_a_gateway_may_send_a_query_and_its_secret_is_not_kept(door: httpx
     [entry] = await kept(redis_url)
     assert entry[b"body"] == b"from=%2B62812&text=ada+amplop+%26+sembako"
     assert (await door.get("/v1/reports/sms-get", params={**query, "kunci": "lain"})).status_code == 401
+
+
+async def test_a_signed_query_is_what_was_signed(door: httpx.AsyncClient, redis_url: str) -> None:
+    def signature(content: bytes) -> dict[str, str]:
+        return {"x-hub-signature-256": "sha256=" + hmac.new(SECRET.encode(), content, hashlib.sha256).hexdigest()}
+
+    query = "from=0812&text=ada+amplop"
+    assert (await door.get(f"/v1/reports/sms-hmac?{query}", headers=signature(b""))).status_code == 401
+    assert (await door.get(f"/v1/reports/sms-hmac?{query}", headers=signature(query.encode()))).status_code == 200
+    assert len(await kept(redis_url)) == 1
 
 
 async def test_a_sender_outside_its_addresses_is_not_heard(door: httpx.AsyncClient, redis_url: str) -> None:

@@ -277,6 +277,18 @@ def test_nesting_at_every_depth_is_survived(adapter: str, depth: int) -> None:
                 ADAPTERS[adapter].draft(body if read.body is None else read.body, DEFAULT)
 
 
+@pytest.mark.parametrize("adapter", ["telegram", "kobo", "sms"])
+def test_a_text_as_long_as_a_book_is_put_aside_instead_of_read(adapter: str) -> None:
+    book = "amplop " * 20_000
+    body = {
+        "telegram": {"update_id": 1, "message": {"message_id": 1, "chat": {"id": 1}, "text": book}},
+        "kobo": {"_uuid": "1", "kronologi": book},
+        "sms": {"id": "1", "text": book},
+    }[adapter]
+    [read] = ADAPTERS[adapter].read(json.dumps(body).encode(), DEFAULT)
+    assert read.draft is None
+
+
 def test_numbers_beyond_reason_and_half_characters_are_survived() -> None:
     for value in (b"9" * 6_000, b"-1e400", b'"\\ud800"', b"1.5", b"true"):
         body = b'{"update_id": 1, "message": {"message_id": %b, "chat": {"id": %b}, "date": %b, "text": "ada amplop"}}'

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from services.ingest.adapters.base import TEXT_LIMIT_CHARACTERS, Draft, NotUnderstoodError
+from services.ingest.adapters.base import Draft, NotUnderstoodError
 from services.ingest.adapters.fields import Fields
 from services.ingest.adapters.values import MOST_ATTACHMENTS, link, moment, point, without_caption, words
 from shared.contracts import Attachment
@@ -92,8 +92,6 @@ def draft_of(
     text = "\n".join(lines) or without_caption(attachments)
     if not text:
         raise NotUnderstoodError("No answer could be the text of a report; name the fields in sources.yaml")
-    if len(text) > TEXT_LIMIT_CHARACTERS:
-        raise NotUnderstoodError(f"The text is longer than {TEXT_LIMIT_CHARACTERS:,} characters")
     receiver = first(answers, fields.receiver)
     return Draft(
         text=text,

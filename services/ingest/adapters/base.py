@@ -125,9 +125,15 @@ def lenient(
             return [Read("", body)]
         # The same message may occur twice in one request; the last one is the newest.
         own = {external_id or part: (external_id, part) for external_id, part in parts}
-        return [_read(external_id, part, draft, fields) for external_id, part in own.values()]
+        return [_read(external_id, part, bounded, fields) for external_id, part in own.values()]
 
-    return Adapter(read=read, draft=draft, answer=answer, takes_query=takes_query)
+    def bounded(body: bytes, fields: Fields) -> Draft:
+        content = draft(body, fields)
+        if len(content.text) > TEXT_LIMIT_CHARACTERS:
+            raise NotUnderstoodError(f"The text is longer than {TEXT_LIMIT_CHARACTERS:,} characters")
+        return content
+
+    return Adapter(read=read, draft=bounded, answer=answer, takes_query=takes_query)
 
 
 def _read(external_id: str, part: bytes, draft: Callable[[bytes, Fields], Draft], fields: Fields) -> Read:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from services.ingest.adapters.answers import first, flatten, gather
-from services.ingest.adapters.base import TEXT_LIMIT_CHARACTERS, Answer, Draft, NotUnderstoodError, lenient
+from services.ingest.adapters.base import Answer, Draft, NotUnderstoodError, lenient
 from services.ingest.adapters.fields import Fields
 from services.ingest.adapters.values import decode, moment, parameters, since_1970
 
@@ -31,8 +31,6 @@ def _draft(body: bytes, fields: Fields) -> Draft:
     text = first(given, tuple(fields.text) or _TEXT)
     if not text:
         raise NotUnderstoodError("No parameter holds the text; name it in sources.yaml: `fields: {text: ...}`")
-    if len(text) > TEXT_LIMIT_CHARACTERS:
-        raise NotUnderstoodError(f"The text is longer than {TEXT_LIMIT_CHARACTERS:,} characters")
     sent, sender = first(given, fields.time or _TIME), first(given, fields.reporter or _SENDER)
     receiver = first(given, fields.receiver or _RECEIVER)
     return Draft(
