@@ -56,27 +56,27 @@ async def test_a_report_is_kept_once_and_answered_as_its_sender_expects(
     assert entries[0][b"adapter"].decode() == adapter
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
-async def test_a_wrong_secret_is_refused_and_nothing_kept(
-    door: httpx.AsyncClient, redis_url: str, adapter: str
-) -> None:
-    answer = await door.request(**request(adapter, secret="bukan-rahasia-yang-benar", basic="kobo:bukan-rahasianya"))
-    assert answer.status_code == 401
-    assert answer.headers["content-type"] == "application/problem+json"
+async def test_a_wrong_secret_is_refused_and_nothing_kept(door: httpx.AsyncClient, redis_url: str) -> None:
+    for adapter in ADAPTERS:
+        wrong = request(adapter, secret="bukan-rahasia-yang-benar", basic="kobo:bukan-rahasianya")
+        answer = await door.request(**wrong)
+        assert answer.status_code == 401, adapter
+        assert answer.headers["content-type"] == "application/problem+json"
     assert await kept(redis_url) == []
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
 @pytest.mark.parametrize("body", [b"<?xml version='1.0'?><data/>", b"[" * 50_000, b"\x00\xff", b""])
 async def test_what_an_authentic_sender_says_is_never_refused_for_what_it_says(
-    door: httpx.AsyncClient, redis_url: str, adapter: str, body: bytes
+    door: httpx.AsyncClient, redis_url: str, body: bytes
 ) -> None:
-    answer = await door.request(**request(adapter, body))
-    if adapter == "twilio" and body == b"\x00\xff":
-        assert answer.status_code == 401, "without parameters there is nothing Twilio could have signed"
-        return
-    assert answer.status_code == STATUS.get(adapter, 200), answer.text
-    assert [entry[b"body"] for entry in await kept(redis_url)] == [body]
+    # Without parameters there is nothing that Twilio could have signed.
+    heard = [adapter for adapter in ADAPTERS if adapter != "twilio" or body != b"\x00\xff"]
+    for adapter in heard:
+        answer = await door.request(**request(adapter, body))
+        assert answer.status_code == STATUS.get(adapter, 200), adapter
+    entries = await kept(redis_url)
+    assert [entry[b"adapter"].decode() for entry in entries] == heard
+    assert {entry[b"body"] for entry in entries} == {body}
 
 
 async def test_whatsapp_shakes_hands_with_who_knows_the_token_only(door: httpx.AsyncClient) -> None:

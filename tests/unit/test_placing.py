@@ -1,14 +1,22 @@
 """Coordinates, the region of a receiving number, and asking back."""
 
+from datetime import UTC, datetime
+
 import pytest
 from redis.asyncio import Redis
 
-from services.ingest.adapters import Draft
+from services.ingest.adapters import ADAPTERS, Draft
 from services.ingest.asking import Asking
+from services.ingest.normaliser import Normaliser
 from services.ingest.placing import FROM_COORDINATES, FROM_PRIOR, place
 from services.ingest.sources import Source
+from services.ingest.submission import Submission
+from shared.calendar import Calendar
+from shared.contracts import Stage
 from shared.regions import RegionResolver
 from shared.regions.nearest import Seats
+from shared.settings import DEPLOY_DIR
+from tests.channels import posted
 
 AT_PARINGIN = (-2.33, 115.47)
 
@@ -70,6 +78,33 @@ def test_a_prior_is_found_by_the_number_however_it_is_written() -> None:
     assert source.prior(("6281200000001", "x")) == "63.11"
     assert source.prior(("aBalangan1",)) == "63"
     assert source.prior(("lain",)) == ""
+
+
+def test_the_normaliser_places_dates_and_notes_by_what_the_channel_tells(resolver: RegionResolver) -> None:
+    calendar = Calendar.load(DEPLOY_DIR / "config" / "calendar.yaml")
+    auth = {"scheme": "telegram-secret-token", "secret_env": "SALINGJAGA_SECRET_UJI"}
+    prior = {"adapter": "whatsapp", "auth": auth, "region_prior": {"106540001": "63.01"}}
+    source = Source.model_validate(prior)
+    normaliser = Normaliser(resolver, lambda: calendar, sender_key=b"kunci", source=lambda _: source)
+    reports = []
+    for read in ADAPTERS["whatsapp"].read(posted("whatsapp"), source.fields):
+        submission = Submission.new(
+            source="whatsapp",
+            adapter="whatsapp",
+            external_id=read.external_id,
+            content=read.content,
+            body=read.body or b"",
+            received_at=datetime(2025, 6, 1, tzinfo=UTC),
+        )
+        reports.append(normaliser.normalise(submission))
+    assert [report.region and report.region.code for report in reports] == ["63.01"] * 4
+    assert {report.stage for report in reports} == {Stage.MASA_TENANG}, "by when it was sent, months before it came"
+    assert reports[0].notes == ()
+    assert reports[3].notes == (FROM_PRIOR,)
+    assert reports[2].attachments[0].sha256 == "q83vEjRWeJA="
+    assert len({report.report_id for report in reports}) == 4
+    assert len({report.sender for report in reports}) == 2
+    assert "6281234567892" not in "".join(report.model_dump_json() for report in reports)
 
 
 async def test_a_reporter_is_asked_for_what_is_missing_once_in_a_conversation(
