@@ -59,9 +59,19 @@ def _take_embedded_secrets(data_dir: Path) -> None:
 
 def _sources(settings: Settings) -> str:
     from services.ingest.sources import Sources
+    from shared.regions import RegionResolver
 
     sources = load_yaml(settings.config_file("sources.yaml"), Sources)
     sources.check_secrets()
+    regions = RegionResolver.load()
+    unknown = [
+        f"source {name}: region_prior: there is no province, regency or city with the code {code}"
+        for name, source in sources.sources.items()
+        for code in source.prior_codes()
+        if regions.by_code(code) is None
+    ]
+    if unknown:
+        raise ConfigError("\n".join(unknown))
     return ", ".join(sources.sources)
 
 

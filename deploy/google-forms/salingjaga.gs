@@ -31,8 +31,19 @@ function kirimUlang() {
   var properties = PropertiesService.getScriptProperties();
   properties.getKeys().forEach(function (key) {
     if (key.indexOf('tertunda_') !== 0) return;
-    pos(FormApp.getActiveForm().getResponse(key.substring('tertunda_'.length)));
-    properties.deleteProperty(key);
+    var response;
+    try {
+      response = FormApp.getActiveForm().getResponse(key.substring('tertunda_'.length));
+    } catch (error) { // jawabannya sudah dihapus dari formulir
+      properties.deleteProperty(key);
+      return;
+    }
+    try {
+      pos(response);
+      properties.deleteProperty(key);
+    } catch (error) {
+      console.error(error);
+    }
   });
 }
 

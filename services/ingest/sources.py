@@ -39,6 +39,12 @@ class Source(BaseModel):
     reply: bool = False
     """Answer the reporter with the receipt, and ask what is missing, where the channel can carry an answer."""
 
+    def prior_codes(self) -> tuple[str, ...]:
+        """All codes in `region_prior`."""
+        if isinstance(self.region_prior, str):
+            return (self.region_prior,) if self.region_prior else ()
+        return tuple(self.region_prior.values())
+
     def allows(self, address: str) -> bool:
         """Whether a request from this address may be heard at all."""
         if not self.allow_from:

@@ -98,6 +98,14 @@ def test_a_feed_gives_one_article_an_entry_and_a_second_run_nothing_new(channels
     assert [row["region_name"] for row in rows] == ["Kabupaten Garut", "Kabupaten Sampang"]
 
 
+def test_a_number_that_stands_for_no_region_is_named_by_the_check(channels: Embedded, tmp_path: Path) -> None:
+    assert "whatsapp" in channels.run("check").out
+    shutil.copy(ROOT / "deploy" / "config" / "officers.yaml", tmp_path)
+    (tmp_path / "sources.yaml").write_text(f"sources:{SOURCES}".replace('"63.01"', '"99.01"'))
+    broken = Embedded(channels.data_dir, environment={**SECRETS, "SALINGJAGA_CONFIG_DIR": str(tmp_path)})
+    assert "source whatsapp: region_prior" in broken.run("check", status=1).err
+
+
 def test_what_is_no_feed_is_said_in_one_sentence(channels: Embedded, tmp_path: Path) -> None:
     empty = tmp_path / "kosong.xml"
     empty.write_text("bukan feed")

@@ -131,7 +131,7 @@ async def test_a_sender_outside_its_addresses_is_not_heard(door: httpx.AsyncClie
 
 
 async def test_who_reports_too_little_is_asked_once_with_the_receipt(door: httpx.AsyncClient) -> None:
-    vague = {"message_id": 1, "from": {"id": 9}, "chat": {"id": 9}, "text": "ada yang bagi amplop"}
+    vague = {"message_id": 1, "from": {"id": 9}, "chat": {"id": 9, "type": "private"}, "text": "ada yang bagi amplop"}
     first = await door.request(**request("telegram", json.dumps({"update_id": 1, "message": vague}).encode()))
     assert first.json()["method"] == "sendMessage"
     assert first.json()["chat_id"] == "9"
@@ -140,6 +140,10 @@ async def test_who_reports_too_little_is_asked_once_with_the_receipt(door: httpx
     more = {**vague, "message_id": 2, "text": "cepat ya"}
     second = await door.request(**request("telegram", json.dumps({"update_id": 2, "message": more}).encode()))
     assert second.json() == {}
+
+    group = {**vague, "message_id": 3, "from": {"id": 10}, "chat": {"id": -5, "type": "group"}}
+    third = await door.request(**request("telegram", json.dumps({"update_id": 3, "message": group}).encode()))
+    assert third.json() == {}, "in a group everybody would read it"
 
     sms = await door.request(**request("twilio", b"Body=ada+amplop&From=%2B62813&MessageSid=SM7"))
     assert sms.headers["content-type"].startswith("text/xml")

@@ -61,7 +61,8 @@ def _draft(body: bytes, _: Fields) -> Draft:
         coordinates=spot,
         receivers=(chat,) if chat else (),
         reporter=tuple(filter(None, identity)),
-        conversation=chat,
+        # In a group everybody would read who reported what.
+        conversation=chat if at(message, "chat", "type") == "private" else "",
         attachments=attachments,
     )
 
