@@ -5,10 +5,10 @@ import typer
 from deploy.cli.console import fail, out, printable
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption
 from deploy.cli.vault import ReasonOption, ReceiptArgument, checked_receipt, open_stored, open_vault
-
-app = typer.Typer(help="Who reported; every look is written into the audit.", no_args_is_help=True)
 from shared.config.yaml_file import load_yaml
 from shared.settings import get_settings
+
+app = typer.Typer(help="Who reported; every look is written into the audit.", no_args_is_help=True)
 
 
 @app.callback()

@@ -71,10 +71,10 @@ class Normaliser:
             draft = adapter.draft(submission.body, source.fields if source else Fields())
         except NotUnderstoodError as error:
             where = ", ".join(f"{problem.pointer}: {problem.detail}" for problem in error.problems)
-            raise UnprocessableError(f"{error.title} ({where})" if where else error.title) from None
+            raise adapter.at_fault(f"{error.title} ({where})" if where else error.title) from None
         title, text, region = place_text(draft.title, draft.text, self._resolver, hint=draft.region)
         if not text:
-            raise UnprocessableError("nothing is left of the text once it is cleaned")
+            raise adapter.at_fault("nothing is left of the text once it is cleaned")
         prior = source.prior(draft.receivers) if source else ""
         region, notes = place(region, self._resolver, coordinates=draft.coordinates, prior=prior)
         code = region.code if region else ""

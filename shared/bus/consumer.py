@@ -21,7 +21,7 @@ from faststream.redis.message import RedisBatchStreamMessage as BatchMessage
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from shared.bus.errors import DependencyAwayError, ServiceBrokenError, UnprocessableError
+from shared.bus.errors import DependencyAwayError, SenderAtFaultError, ServiceBrokenError, UnprocessableError
 from shared.bus.healing import AWAY, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, until_redis_answers
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
@@ -167,7 +167,7 @@ class StreamConsumer:
             raise
         except UnprocessableError as error:
             if len(batch) == 1:
-                return self._put_aside(batch[0], str(error))
+                return self._put_aside(batch[0], str(error), counts=not isinstance(error, SenderAtFaultError))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this message's until proven otherwise
             if len(batch) == 1:
                 return self._put_aside(batch[0], describe_fault(error))
@@ -192,8 +192,8 @@ class StreamConsumer:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    def _put_aside(self, message: Message, error: str, attempts: int = 1) -> Outbox:
-        self._failures_in_a_row += 1
+    def _put_aside(self, message: Message, error: str, attempts: int = 1, *, counts: bool = True) -> Outbox:
+        self._failures_in_a_row += counts
         if self._failures_in_a_row > self._quarantine_limit:
             reason = f"{self._failures_in_a_row} messages in a row failed in {self.group}; the last: {error}"
             log.critical("service_broken", stream=self.stream.name, group=self.group, error=reason)

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from shared.bus import quarantine
 from shared.bus.consumer import Handle
-from shared.bus.errors import DependencyAwayError, UnprocessableError
+from shared.bus.errors import DependencyAwayError, SenderAtFaultError, UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
 from shared.bus.streams import ASSESSMENTS, QUARANTINE, REPORTS, SUBMISSIONS, ensure_all_groups
@@ -205,6 +205,21 @@ async def test_when_everything_fails_the_service_stops_and_keeps_the_rest_pendin
     assert "a bug of ours" not in service.broken, "an unexpected error's words may quote a text"
     assert await client.xlen(QUARANTINE.name) <= 20
     assert (await client.xpending(SUBMISSIONS.name, "normaliser"))["pending"] > 0
+
+
+async def test_any_number_of_messages_that_are_their_sender_s_fault_stop_nobody(client: Redis, redis_url: str) -> None:
+    async def particular(batch: Sequence[Message], outbox: Outbox) -> None:
+        for message in batch:
+            if message.body != b"good":
+                raise SenderAtFaultError("it was let in knowingly")
+            outbox.publish(REPORTS, message.body)
+
+    await submit(client, *numbers(100), b"good")
+    service = copying(redis_url, particular, quarantine_limit=20)
+    async with running(service):
+        await eventually(lambda: length(client, QUARANTINE.name, 100))
+        await eventually(lambda: length(client, REPORTS.name, 1))
+    assert service.broken == ""
 
 
 async def stopped(service: Service) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from services.ingest.adapters.fields import Fields
+from shared.bus.errors import SenderAtFaultError, UnprocessableError
 from shared.contracts import Attachment
 
 TEXT_LIMIT_CHARACTERS = 100_000
@@ -97,6 +98,11 @@ class Adapter:
     """`None`: 202 with the receipt."""
     takes_query: bool = False
     """Whether a report may come as the query of a GET request."""
+
+    @property
+    def at_fault(self) -> type[UnprocessableError]:
+        """What it means when a kept body cannot be read: the door lets such bodies of lenient adapters in knowingly."""
+        return UnprocessableError if self.media_types else SenderAtFaultError
 
 
 def lenient(
