@@ -21,6 +21,7 @@ from shared.regions import RegionResolver
 from shared.vault.envelope import CannotOpenError, Opener
 
 TITLE_LIMIT_CHARACTERS = 500
+CHANNEL_FILES = {"whatsapp": "whatsapp-media:", "telegram": "telegram-file:"}
 
 
 class Normaliser:
@@ -92,9 +93,7 @@ class Normaliser:
             regime=regime,
             stage=stage,
             url=mask(draft.url),
-            attachments=tuple(
-                Attachment(url=mask(one.url), type=mask(one.type), sha256=one.sha256) for one in draft.attachments
-            ),
+            attachments=tuple(_masked(one, CHANNEL_FILES.get(submission.adapter)) for one in draft.attachments),
             notes=notes,
             sender=self._sender(draft),
             content_hash=submission.content_hash,
@@ -106,6 +105,12 @@ class Normaliser:
             return ""
         identity = clean_text(draft.reporter[0]).casefold().encode()
         return hmac.digest(self._sender_key, identity, hashlib.sha256).hex()[:24]
+
+
+def _masked(attachment: Attachment, own_files: str | None) -> Attachment:
+    # The id of a file that lies with its channel may look like a number of a person, and is none.
+    url = attachment.url if own_files and attachment.url.startswith(own_files) else mask(attachment.url)
+    return Attachment(url=url, type=mask(attachment.type), sha256=attachment.sha256)
 
 
 def place_text(title: str, text: str, resolver: RegionResolver, *, hint: str = "") -> tuple[str, str, Region | None]:

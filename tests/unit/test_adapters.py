@@ -153,8 +153,14 @@ def test_whatsapp_takes_every_message_of_a_call_once() -> None:
     assert text.receivers == ("+62 812 0000 0001", "106540001")
     assert (location.coordinates, location.text) == ((-3.8, 114.77), "Lokasi: Balai Desa, Pelaihari")
     [file] = image.attachments
-    assert (file.url, file.type, file.sha256) == ("whatsapp-media:77001", "image/jpeg", "q83vEjRWeJA=")
+    assert (file.url, file.type, file.sha256) == ("whatsapp-media:3201150101900001", "image/jpeg", "q83vEjRWeJA=")
     assert named.reporter == ("ID.7781", "wargadua", "Warga Dua"), "a sender without a phone number"
+
+
+def test_only_web_addresses_and_the_channels_own_files_are_attachments() -> None:
+    for url in ("javascript:alert(1)", "file:///etc/passwd", "whatsapp-media:081234567890", "https://" + "a" * 3_000):
+        body = changed("rapidpro", input={"text": "ada amplop", "attachments": [{"url": url}]})
+        assert draft("rapidpro", body).attachments == ()
 
 
 def test_whatsapp_states_and_reactions_hold_no_report_and_unknown_kinds_are_kept() -> None:

@@ -101,7 +101,9 @@ def test_the_normaliser_places_dates_and_notes_by_what_the_channel_tells(resolve
     assert {report.stage for report in reports} == {Stage.MASA_TENANG}, "by when it was sent, months before it came"
     assert reports[0].notes == ()
     assert reports[3].notes == (FROM_PRIOR,)
-    assert reports[2].attachments[0].sha256 == "q83vEjRWeJA="
+    [file] = reports[2].attachments
+    assert file.sha256 == "q83vEjRWeJA="
+    assert file.url == "whatsapp-media:3201150101900001", "though it looks like a NIK"
     assert len({report.report_id for report in reports}) == 4
     assert len({report.sender for report in reports}) == 2
     assert "6281234567892" not in "".join(report.model_dump_json() for report in reports)

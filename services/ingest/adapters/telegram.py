@@ -6,7 +6,7 @@ import msgspec
 
 from services.ingest.adapters.base import Answer, Draft, NotUnderstoodError, lenient
 from services.ingest.adapters.fields import Fields
-from services.ingest.adapters.values import at, coordinates, decode, items, link, since_1970, without_caption, words
+from services.ingest.adapters.values import at, coordinates, decode, items, since_1970, stored, without_caption, words
 from shared.contracts import Attachment
 
 _MESSAGES = ("message", "edited_message", "channel_post", "edited_channel_post", "business_message")
@@ -73,8 +73,7 @@ def _attachments(message: object) -> tuple[Attachment, ...]:
     return tuple(
         one
         for file, kind in files
-        if (file_id := words(at(file, "file_id")))
-        for one in link(f"telegram-file:{file_id}", words(at(file, "mime_type")) or kind)
+        for one in stored("telegram-file", at(file, "file_id"), words(at(file, "mime_type")) or kind)
     )
 
 

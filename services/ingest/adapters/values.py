@@ -20,6 +20,7 @@ _MOST = 10**18
 _SOUTH, _NORTH, _WEST, _EAST = -11.5, 6.5, 94.5, 141.5
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:$|[T ])")
 _DAY_FIRST = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?:[ ,T]+(\d{1,2})[:.](\d\d)(?:[:.](\d\d))?)?\Z", re.ASCII)
+_FILE_ID = re.compile(r"[A-Za-z0-9_=.-]{1,300}")
 _POINT = re.compile(r"(-?\d{1,3}\.\d+)[ ,]+(-?\d{1,3}\.\d+)(?:[ ,]+-?\d+(?:\.\d+)?){0,2}\Z", re.ASCII)
 
 
@@ -116,12 +117,20 @@ def point(text: str) -> tuple[float, float] | None:
     return coordinates(*found.groups()) if found else None
 
 
-def link(url: object, media_type: object = "", sha256: object = "") -> tuple[Attachment, ...]:
-    """The reference to an attachment as a tuple of one; empty when there is none to keep. It is never fetched."""
+def link(url: object, media_type: object = "") -> tuple[Attachment, ...]:
+    """The reference to an attachment as a tuple of one; empty when it is no web address. It is never fetched."""
     address = words(url)
-    if not address or len(address) > LINK_LIMIT_CHARACTERS:
+    if not address.startswith(("https://", "http://")) or len(address) > LINK_LIMIT_CHARACTERS:
         return ()
-    return (Attachment(url=address, type=words(media_type)[:100], sha256=words(sha256)[:100]),)
+    return (Attachment(url=address, type=words(media_type)[:100]),)
+
+
+def stored(where: str, id_: object, media_type: object = "", sha256: object = "") -> tuple[Attachment, ...]:
+    """The reference to a file that lies with the channel, `where:id`, as a tuple of one; empty when the id is none."""
+    name = words(id_)
+    if not _FILE_ID.fullmatch(name):
+        return ()
+    return (Attachment(url=f"{where}:{name}", type=words(media_type)[:100], sha256=words(sha256)[:100]),)
 
 
 def without_caption(attachments: tuple[Attachment, ...]) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from services.ingest.adapters.base import Answer, Draft, NotUnderstoodError, lenient
 from services.ingest.adapters.fields import Fields
-from services.ingest.adapters.values import at, coordinates, decode, items, link, since_1970, without_caption, words
+from services.ingest.adapters.values import at, coordinates, decode, items, since_1970, stored, without_caption, words
 from shared.contracts import Attachment
 
 _MEDIA = ("image", "audio", "voice", "video", "document", "sticker")
@@ -59,8 +59,8 @@ def _draft(body: bytes, _: Fields) -> Draft:
         spot = coordinates(at(content, "latitude"), at(content, "longitude"))
         named = filter(None, (words(at(content, "name")), words(at(content, "address"))))
         text = "Lokasi: " + (", ".join(named) or "titik pada peta")
-    elif kind in _MEDIA and (media := words(at(content, "id"))):
-        attachments = link(f"whatsapp-media:{media}", at(content, "mime_type"), at(content, "sha256"))
+    elif kind in _MEDIA:
+        attachments = stored("whatsapp-media", at(content, "id"), at(content, "mime_type"), at(content, "sha256"))
         text = words(at(content, "caption")) or without_caption(attachments)
     if not text:
         raise NotUnderstoodError(f"A message of the kind {kind[:40] if kind.isidentifier() else 'unknown'} is not read")
