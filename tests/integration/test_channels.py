@@ -11,10 +11,14 @@ import pytest
 from redis.asyncio import Redis
 
 from services.ingest.app import build
+from services.ingest.submission import Submission
+from shared.bus.message import Message
 from shared.bus.streams import SUBMISSIONS
 from shared.service import Service
 from shared.settings import Settings
+from shared.vault.envelope import Opener
 from tests.channels import FILES, SECRET, SECRETS, SOURCES, posted, request
+from tests.keys import a_ring
 from tests.running import eventually, running
 
 ADAPTERS = sorted(FILES)
@@ -42,6 +46,10 @@ async def door(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 async def kept(url: str) -> list[dict[bytes, bytes]]:
     async with Redis.from_url(url) as redis:
         return [fields for _, fields in await redis.xrange(SUBMISSIONS.name)]
+
+
+def opened(entry: dict[bytes, bytes]) -> bytes:
+    return Submission.read(Message(b"1-0", entry), Opener(a_ring())).body
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
@@ -76,7 +84,7 @@ async def test_what_an_authentic_sender_says_is_never_refused_for_what_it_says(
         assert answer.status_code == STATUS.get(adapter, 200), adapter
     entries = await kept(redis_url)
     assert [entry[b"adapter"].decode() for entry in entries] == heard
-    assert {entry[b"body"] for entry in entries} == {body}
+    assert {opened(entry) for entry in entries} == {body}
 
 
 async def test_whatsapp_shakes_hands_with_who_knows_the_token_only(door: httpx.AsyncClient) -> None:
@@ -108,7 +116,7 @@ async def test_a_gateway_may_send_a_query_and_its_secret_is_not_kept(door: httpx
     query = {"from": "+62812", "text": "ada amplop & sembako", "kunci": SECRET}
     assert (await door.get("/v1/reports/sms-get", params=query)).status_code == 200
     [entry] = await kept(redis_url)
-    assert entry[b"body"] == b"from=%2B62812&text=ada+amplop+%26+sembako"
+    assert opened(entry) == b"from=%2B62812&text=ada+amplop+%26+sembako"
     assert (await door.get("/v1/reports/sms-get", params={**query, "kunci": "lain"})).status_code == 401
 
 

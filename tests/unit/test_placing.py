@@ -16,7 +16,9 @@ from shared.contracts import Stage
 from shared.regions import RegionResolver
 from shared.regions.nearest import Seats
 from shared.settings import DEPLOY_DIR
+from shared.vault.envelope import Opener
 from tests.channels import posted
+from tests.keys import a_ring
 
 AT_PARINGIN = (-2.33, 115.47)
 
@@ -85,7 +87,9 @@ def test_the_normaliser_places_dates_and_notes_by_what_the_channel_tells(resolve
     auth = {"scheme": "telegram-secret-token", "secret_env": "SALINGJAGA_SECRET_UJI"}
     prior = {"adapter": "whatsapp", "auth": auth, "region_prior": {"106540001": "63.01"}}
     source = Source.model_validate(prior)
-    normaliser = Normaliser(resolver, lambda: calendar, sender_key=b"kunci", source=lambda _: source)
+    normaliser = Normaliser(
+        resolver, lambda: calendar, opener=Opener(a_ring()), sender_key=b"kunci", source=lambda _: source
+    )
     reports = []
     for read in ADAPTERS["whatsapp"].read(posted("whatsapp"), source.fields):
         submission = Submission.new(
