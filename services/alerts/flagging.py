@@ -142,8 +142,10 @@ def _surprising(
     burst, usual = rules.flag.burst, rules.flag.usual
     if _voices(within) < burst.senders:
         return None
-    incidents = len({incident for _, incident in within})
-    edge = last.at - burst.window
+    counted_incidents = {incident for _, incident in within}
+    incidents = len(counted_incidents)
+    # What is usual is asked for when the newest incident became known: a later copy must not make it look rarer.
+    edge = max(firsts[incident].at for incident in counted_incidents) - burst.window
     tally = case.tally
     later = 0.0
     if tally:

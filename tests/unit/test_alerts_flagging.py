@@ -205,6 +205,17 @@ def _reports(places: Sequence[tuple[int, int]], senders: Sequence[str]) -> list[
     ]
 
 
+def test_a_later_copy_does_not_make_three_incidents_look_rarer_than_they_were() -> None:
+    reports = _reports([(0, 0), (0, 0), (73, 4), (92, 5), (86, 6)], ["", "", "b", "", "", "a"])
+    last = reports[-1].report
+    for hours in range(1, 48):
+        copy = medium(
+            last.received_at + HOUR * hours, report_id=UUID(int=5000), incident_id=last.incident_id,
+            sender=last.sender, text=last.text,
+        )  # fmt: skip
+        assert open_(take_in([*reports, copy])) == open_(take_in(reports))
+
+
 @given(_incidents, _senders, st.integers(1, 30), st.randoms(use_true_random=False))
 def test_adding_copies_never_flags(
     places: list[tuple[int, int]], senders: list[str], copies: int, chance: Random
