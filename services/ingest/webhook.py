@@ -21,6 +21,7 @@ from services.ingest.asking import Asking
 from services.ingest.auth import Head, HubSignatureAuth, SecretInUrlAuth, same_secret
 from services.ingest.openapi import OPENAPI
 from services.ingest.problem import Refusal, describe
+from services.ingest.receipt_page import PAGE, PAGE_HEADERS, STAGE_WORDS, receipt_page, refusal_page, wants_page
 from services.ingest.signature import SignatureError
 from services.ingest.sources import Source, Sources
 from services.ingest.submission import Submission
@@ -53,14 +54,6 @@ PREFIX = "/v1/reports/"
 RECEIPTS = "/v1/receipts/"
 _RECEIPTS = RECEIPTS.encode()
 _CHALLENGE = re.compile(r"[A-Za-z0-9_.-]{1,200}")
-
-STAGE_WORDS = {
-    ReceiptStage.RECEIVED: "Laporan Anda sudah kami terima.",
-    ReceiptStage.NORMALISED: "Laporan Anda sudah dirapikan dan menunggu pemeriksaan.",
-    ReceiptStage.ASSESSED: "Laporan Anda sudah diperiksa dan sedang dicatat.",
-    ReceiptStage.ARCHIVED: "Laporan Anda sudah tercatat.",
-    ReceiptStage.QUARANTINED: "Laporan Anda tersimpan, tetapi perlu diperiksa petugas sebelum dapat diproses.",
-}
 
 _encode = msgspec.json.encode
 
@@ -101,6 +94,7 @@ class Webhook:
         self._counters: dict[str, tuple[Counter, Counter]] = {}
         self._rates: dict[str, RateLimit] = {}
         self._strangers = StrangerLimit()
+        self._guessers = StrangerLimit()
         self._overload = ""
         self._take_over_sources()
 
@@ -127,7 +121,7 @@ class Webhook:
                 source = name
                 await self._open(name, rest, scope, receive, send)
             elif path.startswith(RECEIPTS) and method in ("GET", "HEAD"):
-                await self._tell(path[len(RECEIPTS) :], send)
+                await self._tell(path[len(RECEIPTS) :], scope, send)
             elif path == "/openapi.json":
                 await respond(send, 200, OPENAPI)
             else:
@@ -316,22 +310,39 @@ class Webhook:
 
     # Telling how far a report has come
 
-    async def _tell(self, text: str, send: Send) -> None:
+    async def _tell(self, text: str, scope: Scope, send: Send) -> None:
+        page = wants_page(scope)
+        try:
+            receipt, stage = await self._look_up(text, _address(scope))
+        except Refusal as refusal:
+            if not page:
+                raise
+            metrics.refused.labels("-", str(refusal.status)).inc()
+            await respond(send, refusal.status, refusal_page(refusal), PAGE, PAGE_HEADERS)
+            return
+        if page:
+            await respond(send, 200, receipt_page(receipt, stage), PAGE, PAGE_HEADERS)
+            return
+        answer = {"receipt": receipt, "stage": stage.value, "message": STAGE_WORDS[stage]}
+        await respond(send, 200, _encode(answer), headers=[(b"cache-control", b"no-store")])
+
+    async def _look_up(self, text: str, address: str) -> tuple[str, ReceiptStage]:
         receipt = parse_receipt(text)
         if receipt is None:
             raise Refusal(404, "Not a receipt", "A receipt reads SJ-XXXX-XXXX-XXXX-XXXX; check each character.")
         try:
             value = await self._redis.get(receipt_key(receipt))
             if value:
-                stage = read_receipt_value(value)
-            elif await self._is_archived(receipt):
-                stage = ReceiptStage.ARCHIVED
-            else:
-                raise Refusal(404, "Unknown receipt", "No report with this receipt has been received.")
+                return receipt, read_receipt_value(value)
+            now = time.monotonic()
+            if barred := self._guessers.barred_for(address, now):
+                raise Refusal(429, "Too many unknown receipts from this address", retry_after_seconds=barred)
+            if await self._is_archived(receipt):
+                return receipt, ReceiptStage.ARCHIVED
+            self._guessers.failed(address, now)
         except (RedisError, OSError, DependencyAwayError):
             raise Refusal(503, "Cannot look now", retry_after_seconds=OVERLOAD_RETRY_SECONDS) from None
-        answer = {"receipt": receipt, "stage": stage.value, "message": STAGE_WORDS[stage]}
-        await respond(send, 200, _encode(answer), headers=[(b"cache-control", b"no-store")])
+        raise Refusal(404, "Unknown receipt", "No report with this receipt has been received.")
 
 
 def _address(scope: Scope) -> str:

@@ -15,13 +15,19 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from services.ingest.app import build
+from services.ingest.asking import Asking
 from services.ingest.signature import sign
+from services.ingest.sources import Sources
 from services.ingest.submission import Submission
+from services.ingest.webhook import Webhook
 from shared.bus.message import Message
+from shared.bus.receipts import receipt_key, receipt_value
 from shared.bus.streams import SUBMISSIONS
+from shared.config.yaml_file import WatchedFile
+from shared.contracts import ReceiptStage
 from shared.service import Service
 from shared.settings import Settings
-from shared.vault.envelope import Opener
+from shared.vault.envelope import Opener, Sealer
 from tests.backends import start_redis
 from tests.keys import a_ring
 from tests.running import eventually, running
@@ -321,3 +327,66 @@ async def test_no_body_whatever_breaks_the_webhook(door: Door, body: bytes) -> N
     ):
         answer = await door.post(body, path=path, media_type=media_type)
         assert answer.status_code in (202, 400, 422), answer.text
+
+
+async def test_a_browser_gets_a_page_that_tells_how_far_a_report_is_and_nothing_of_it(door: Door) -> None:
+    receipt = (await door.post({"text": "camat bagi amplop di Paringin"})).json()["receipt"]
+    answer = await door.client.get(f"/v1/receipts/{receipt.lower()}", headers={"accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert receipt in answer.text
+    assert "Laporan Anda sudah kami terima." in answer.text
+    assert "amplop" not in answer.text
+    assert "<script" not in answer.text
+
+
+@pytest.fixture
+async def forgotten(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The webhook beside a warehouse that holds no report."""
+
+    async def is_archived(_receipt: str) -> bool:
+        return False
+
+    monkeypatch.setenv("SALINGJAGA_SECRET_UJI", SECRET)
+    (tmp_path / "sources.yaml").write_text(SOURCES)
+    async with Redis.from_url(redis_url) as redis:
+        app = Webhook(
+            Settings(redis_url=redis_url),
+            redis,
+            Sealer(a_ring()),
+            WatchedFile(tmp_path / "sources.yaml", Sources),
+            knows_region=lambda _: True,
+            is_archived=is_archived,
+            asking=Asking(redis, lambda _: True, b""),
+        )
+        transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
+            yield client
+
+
+@pytest.mark.parametrize(
+    ("receipt", "words"),
+    [("SJ-0000-0000-0000-0001", "Kode tidak dikenali"), ("SJ-0000-0000-0000-0000", "Laporan tidak ditemukan")],
+)
+async def test_a_mistyped_or_unknown_receipt_explains_itself_to_a_citizen(
+    forgotten: httpx.AsyncClient, receipt: str, words: str
+) -> None:
+    answer = await forgotten.get(f"/v1/receipts/{receipt}", headers={"accept": "text/html"})
+    assert answer.status_code == 404
+    assert words in answer.text
+    is_problem(await forgotten.get(f"/v1/receipts/{receipt}"), 404)
+
+
+async def test_who_guesses_receipts_is_stopped_and_a_known_one_is_still_told(
+    forgotten: httpx.AsyncClient, redis_url: str
+) -> None:
+    known = "SJ-0000-0000-0000-0000"
+    answers = [(await forgotten.get(f"/v1/receipts/{known}")).status_code for _ in range(62)]
+    assert answers == [404] * 60 + [429] * 2
+    async with Redis.from_url(redis_url) as redis:
+        await redis.set(receipt_key(known), receipt_value(ReceiptStage.RECEIVED, "x"))
+    assert (await forgotten.get(f"/v1/receipts/{known}")).json()["stage"] == "received"
