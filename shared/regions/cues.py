@@ -22,7 +22,7 @@ class Role(IntEnum):
     """A dateline from a provincial capital."""
     MENTION = 20
     """A name without any cue."""
-    ORIGIN = 22
+    ORIGIN = 21
     """Where somebody comes from or goes to."""
     PLACE = 26
     """`di X`."""
@@ -55,6 +55,12 @@ _VILLAGE_OFFICES = _words(
     "kades sekdes lurah pkd pps pambakal pembakal keuchik geuchik kuwu klebun perbekel sangadi peratin petinggi "
     "hukumtua pemdes bumdes kadus babinsa bhabinkamtibmas bpd linmas"
 )
+LEVEL_WORDS = _words(
+    "provinsi propinsi prov prop kabupaten kab kota kecamatan kec distrik kapanewon kemantren desa ds kelurahan kel "
+    "nagari gampong gampoeng pekon kampung kp kalurahan dsn ohoi"
+)
+"""Words that say nothing but of what level the name behind them is."""
+
 AUTHORITIES = _words(
     "bawaslu kpu kpud kip panwaslu panwaslih gakkumdu polres kapolres polresta kapolresta kodim dandim dprd sekda "
     "pemda setda pilkada pemilukada"
@@ -107,6 +113,12 @@ NOT_A_PLACE_AFTER = _words(
     "dokter"
 )
 """A bare name right behind one of these is a street, a dish, a person, a company or a newspaper."""
+
+HEALTH_CENTRES = _words("puskesmas kapus")
+"""Each district has one, but people name it by their regency as well."""
+
+TITLES = frozenset({("kepala", "lembang"), ("kepala", "pekon"), ("kepala", "kampung"), ("wali", "nagari")})
+"""Village heads whose title ends in a word that is a name elsewhere."""
 
 NEWSPAPERS = _words("post pos ekspres express tv fm times today network")
 """A name right before one of these, capitalised, is a newspaper or a broadcaster."""

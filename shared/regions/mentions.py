@@ -16,6 +16,8 @@ from shared.regions.cues import (
     FIGURES,
     FILLERS,
     HASHTAG_PREFIXES,
+    HEALTH_CENTRES,
+    LEVEL_WORDS,
     LEVELS,
     NEWSPAPERS,
     NOT_A_PLACE_AFTER,
@@ -23,6 +25,7 @@ from shared.regions.cues import (
     ORIGINS,
     PLACES,
     TEASERS,
+    TITLES,
     VENUES,
     Level,
     Role,
@@ -237,6 +240,8 @@ class MentionFinder:
                 # "Kota Padang" is the city, though a far district bears the name as well.
                 return None
             read = _read(codes, level)
+            if level is Level.DISTRICT and len(read) > 1 and context.cues[0] in HEALTH_CENTRES:
+                read = _near_its_regency(codes, read)
             if self._is_place(words, name, read, level, start, end, context, found):
                 role = self._role(words, read, start, end, context)
                 if role is Role.DATELINE and read == (_NATIONAL_NEWSROOM,):
@@ -260,6 +265,9 @@ class MentionFinder:
                 continue
             name = " ".join(lower[start : last + 1])
             codes = villages.get(name)
+            if lower[cue] not in LEVEL_WORDS and len(self._gazetteer.names.get(name, (name,))[0]) <= REGENCY:
+                # The `babinsa Karangasem` is of the regency that everybody knows, not of a village somewhere.
+                return None
             if codes is None or name in self._gazetteer.never_alone or name in _NEVER_A_VILLAGE:
                 continue
             capital = words.is_capital(start)
@@ -315,6 +323,12 @@ class MentionFinder:
         if start > 1 and words.lower[start - 2] in ("jalan", "jl", "jln") and not cued:
             return False
         capital = words.is_capital(start)
+        is_a_word = name in self._gazetteer.ordinary or name in self._gazetteer.never_alone
+        if is_a_word and level is not None and words.has_case and not capital and len(codes[0]) > REGENCY:
+            # Who writes capitals writes them in names: the "camat anyar" is a new one.
+            return context.cues[0] in LEVEL_WORDS
+        if (before, name) in TITLES:
+            return False
         continues = bool(found) and start - found[-1].end <= 1
         opens = before == "\n" and after in _AFTER_A_DATELINE
         stands_alone = before in _STOPS and after in _STOPS
@@ -381,6 +395,8 @@ def _context(words: Words, start: int) -> _Context:
             context.role = context.role or Role.ADDRESS
         elif word in PLACES and context.role in (None, Role.ADDRESS):
             context.role = context.role or Role.PLACE
+        elif index and (lower[index - 1], word) in TITLES:
+            context.role = Role.SUBJECT
         elif word in ORIGINS and context.role in (None, Role.ADDRESS):
             context.role = context.role or Role.ORIGIN
         elif word not in FILLERS:
@@ -410,6 +426,13 @@ def _read(codes: tuple[str, ...], level: Level | None) -> tuple[str, ...]:
     else:
         fitting = []
     return tuple(fitting) or tuple(code for code in codes if len(code) == len(codes[0]))
+
+
+def _near_its_regency(codes: tuple[str, ...], districts: tuple[str, ...]) -> tuple[str, ...]:
+    """Of several districts of a name those in the regency of that name, where there is one; else that regency."""
+    regencies = tuple(code for code in codes if len(code) == REGENCY)
+    own = tuple(district for district in districts if district[:REGENCY] in regencies)
+    return own or regencies or districts
 
 
 def _fits(codes: tuple[str, ...], level: Level) -> bool:
