@@ -1,6 +1,7 @@
 """Wiring of ingest."""
 
 from services.ingest.asking import Asking
+from services.ingest.incidents import Incidents
 from services.ingest.normaliser import Normaliser
 from services.ingest.sources import Sources
 from services.ingest.webhook import Webhook
@@ -36,6 +37,7 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
             opener=Opener(ring),
             sender_key=sender_key,
             source=lambda name: senders.content.sources.get(name),  # noqa: PLW0108 - the content may be replaced
+            incidents=Incidents(service.redis),
         )
         service.consume(SUBMISSIONS, "normaliser", work.handle, batch_size=settings.normalise_batch)
         service.publishes(REPORTS, Report)

@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from services.ingest.adapters import ADAPTERS, Draft, Fields, NotUnderstoodError
 from services.ingest.clean import clean_text, fingerprint_text
+from services.ingest.incidents import Incidents
 from services.ingest.mask import mask
 from services.ingest.placing import place
 from services.ingest.sources import Source
@@ -25,7 +26,7 @@ CHANNEL_FILES = {"whatsapp": "whatsapp-media:", "telegram": "telegram-file:"}
 
 
 class Normaliser:
-    """Turns submissions into reports; pure but for the calendar, which may be replaced while it runs.
+    """Turns submissions into reports; pure but for the calendar, which may be replaced, and the memory of incidents.
 
     Args:
         resolver: finds the region a text tells of.
@@ -33,6 +34,7 @@ class Normaliser:
         opener: opens what the acceptor has sealed.
         sender_key: key of the hash that tells distinct senders apart; empty: they are not told apart.
         source: what `sources.yaml` says of a source now; `None` for one that is no longer there.
+        incidents: joins reports that resemble earlier ones; without it only exact copies are one incident.
     """
 
     def __init__(
@@ -43,15 +45,18 @@ class Normaliser:
         opener: Opener,
         sender_key: bytes,
         source: Callable[[str], Source | None] = lambda _: None,
+        incidents: Incidents | None = None,
     ) -> None:
         self._resolver = resolver
         self._calendar = calendar
         self._opener = opener
         self._sender_key = sender_key
         self._source = source
+        self._incidents = incidents
 
     async def handle(self, batch: Sequence[Message], outbox: Outbox) -> None:
         """Normalise a batch of submissions; raises `UnprocessableError` at the first that cannot be read."""
+        reports = []
         for message in batch:
             try:
                 submission = Submission.read(message, self._opener)
@@ -59,9 +64,12 @@ class Normaliser:
                 raise UnprocessableError(f"not a submission: {type(error).__name__}") from None
             except CannotOpenError as error:
                 raise UnprocessableError(str(error)) from None
-            report = self.normalise(submission)
+            reports.append(self.normalise(submission))
+        if self._incidents:
+            reports = await self._incidents.join(reports)
+        for report in reports:
             outbox.publish(REPORTS, report.model_dump_json().encode())
-            outbox.move_receipt(submission.receipt, ReceiptStage.NORMALISED, submission.content_hash)
+            outbox.move_receipt(report.receipt, ReceiptStage.NORMALISED, report.content_hash)
 
     def normalise(self, submission: Submission) -> Report:
         """The report of a submission. Raises `UnprocessableError` when its adapter cannot read it."""
