@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     receipt_days: int = Field(7, ge=1)
     """How long a receipt and its duplicate check stay in Redis; after that ClickHouse answers for it."""
 
+    incident_megabytes: int = Field(1024, ge=16)
+    """How much of Redis the memory of incidents may take: about 300 bytes for each text of the last one to two weeks."""
+
     normalise_batch: int = Field(200, ge=1)
     classify_batch: int = Field(200, ge=1)
     archive_batch: int = Field(5_000, ge=1)

@@ -37,7 +37,7 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
             opener=Opener(ring),
             sender_key=sender_key,
             source=lambda name: senders.content.sources.get(name),  # noqa: PLW0108 - the content may be replaced
-            incidents=Incidents(service.redis),
+            incidents=Incidents(service.redis, megabytes=settings.incident_megabytes),
         )
         service.consume(SUBMISSIONS, "normaliser", work.handle, batch_size=settings.normalise_batch)
         service.publishes(REPORTS, Report)

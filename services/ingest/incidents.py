@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
@@ -24,17 +23,18 @@ from services.ingest.likeness import bands, exact_key, likeness
 from shared.bus.errors import DependencyAwayError
 from shared.bus.healing import AWAY, passes
 from shared.contracts import Report
-
-log = structlog.get_logger()
+from shared.observability import metrics
 
 KEY = "salingjaga:{incidents}"
 GENERATION_SECONDS = 7 * 86_400
 LEAST_LIFE_SECONDS = 86_400
 """A report that arrives long after it was received (a replay) is still remembered that long, for its copies."""
-REPORTS_PER_CALL = 25
-"""Reports in one run of the script: Redis serves others between two runs, so this bounds how long they wait."""
-FULL_BYTES = 1 << 30
-"""Records of one generation (about 15 million texts); after that new texts stand alone until the next generation."""
+REPORTS_PER_CALL = 20
+"""Reports in one run of the script, some three milliseconds in which Redis serves nobody else."""
+BYTES_OF_A_REPORT = 300
+"""What a remembered text takes in Redis, rounded up (`python -m deploy.bench.incidents`)."""
+BYTES_OF_A_RECORD = 100
+"""The part of it that is counted."""
 
 _SCRIPT = """
 local PAGE = 1048576
@@ -47,7 +47,7 @@ local KIND_FULL = 3
 local SHORT = 13
 local base, full = KEYS[1], tonumber(ARGV[1])
 local call, byte, sub = redis.call, string.byte, string.sub
-local answer = {}
+local answer, refused = {}, 0
 
 local function record_at(prefix, address)
   address = tonumber(address)
@@ -172,7 +172,10 @@ end
 
 local function remember(prefix, expiry, incident, id, compared, keys, known)
   local address = tonumber(call('GET', prefix .. 'end') or '0')
-  if address >= full then return end
+  if address >= full then
+    refused = refused + 1
+    return
+  end
   local record = incident .. id .. compared
   if address % PAGE + #record > PAGE then address = (math.floor(address / PAGE) + 1) * PAGE end
   local page = prefix .. 'page:' .. math.floor(address / PAGE)
@@ -271,7 +274,7 @@ for at = 2, #ARGV, 5 do
   end
   answer[#answer + 1] = incident
 end
-return answer
+return {answer, refused}
 """
 
 
@@ -280,11 +283,14 @@ class Incidents:
 
     Args:
         redis: where it is remembered.
+        megabytes: how much of Redis may be used, about. When it is used up, new texts stand alone until the next week
+            begins; what is known goes on joining.
         clock: seconds since 1970; only says how long something is kept.
     """
 
-    def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, redis: Redis, *, megabytes: int = 1024, clock: Callable[[], float] = time.time) -> None:
         self._redis = redis
+        self._full_bytes = (megabytes << 20) // 2 * BYTES_OF_A_RECORD // BYTES_OF_A_REPORT
         self._clock = clock
         self._sha = ""
 
@@ -307,11 +313,15 @@ class Incidents:
             if not passes(error):
                 raise
             raise DependencyAwayError(f"Redis, which remembers incidents, refuses: {error}") from None
-        found = [UUID(bytes=incident) for answer in answers for incident in answer]
-        return [
+        found = [UUID(bytes=incident) for incidents, _ in answers for incident in incidents]
+        if refused := sum(count for _, count in answers):
+            metrics.incidents_not_remembered.inc(refused)
+        joined = [
             report if report.incident_id == incident else report.model_copy(update={"incident_id": incident})
             for report, incident in zip(reports, found, strict=True)
         ]
+        metrics.joined.inc(sum(one is not other for one, other in zip(reports, joined, strict=True)))
+        return joined
 
     def _calls(self, reports: Sequence[Report]) -> list[list[bytes | str | int]]:
         regions = [report.region for report in reports]
@@ -336,18 +346,18 @@ class Incidents:
                 ]
             )
         return [
-            [KEY, FULL_BYTES, *(value for one in arguments[start : start + REPORTS_PER_CALL] for value in one)]
+            [KEY, self._full_bytes, *(value for one in arguments[start : start + REPORTS_PER_CALL] for value in one)]
             for start in range(0, len(arguments), REPORTS_PER_CALL)
         ]
 
-    async def _run(self, calls: Sequence[Sequence[bytes | str | int]]) -> list[list[bytes]]:
+    async def _run(self, calls: Sequence[Sequence[bytes | str | int]]) -> list[tuple[list[bytes], int]]:
         for attempt in (1, 2):
             self._sha = self._sha or await self._redis.script_load(_SCRIPT)
             try:
                 async with self._redis.pipeline(transaction=False) as pipe:
                     for arguments in calls:
                         pipe.evalsha(self._sha, 1, *arguments)
-                    answers: list[list[bytes]] = await pipe.execute()
+                    answers: list[tuple[list[bytes], int]] = await pipe.execute()
                     return answers
             except NoScriptError:
                 # Redis was started anew; what ran before the refusal is known by now and answers the same.

@@ -22,6 +22,11 @@ backlog = Gauge("salingjaga_stream_entries", "Entries in a stream", ["stream"])
 # Seconds for one batch, handled and settled. High: the target (ClickHouse, Redis) is slow.
 batch_seconds = Histogram("salingjaga_batch_seconds", "Seconds for one batch", ["stream", "group"], buckets=_FAST)
 
+# Reports that joined the incident of an earlier, differently worded one. Falls to nothing in a flood: see the next.
+joined = Counter("salingjaga_reports_joined_total", "Reports joined to an earlier incident")
+# Texts that were not remembered because the memory for incidents is full: raise SALINGJAGA_INCIDENT_MEGABYTES.
+incidents_not_remembered = Counter("salingjaga_incidents_not_remembered_total", "Texts not remembered: memory full")
+
 # Assessments whose classification failed. Any: they are not clean; see the log of classify.
 classify_failed = Counter("salingjaga_classify_failed_total", "Reports whose classification failed")
 # Rows written to ClickHouse, by table.

@@ -199,6 +199,20 @@ async def test_several_normalisers_in_one_flood_open_one_incident(redis_url: str
     assert len(set().union(*results)) == 1
 
 
+async def test_a_full_memory_takes_no_more_and_goes_on_joining_what_it_knows(redis: Redis) -> None:
+    small = Incidents(redis, megabytes=16, clock=NOW.timestamp)
+    known, copy = edits(40)[0], edits(40)[39]
+    [before] = await small.join([a_report(known)])
+    end = f"{KEY}:{int(NOW.timestamp()) // GENERATION_SECONDS}:end"
+    await redis.set(end, 16 << 20)
+    used = await redis.dbsize()
+    [joined] = await small.join([a_report(copy)])
+    alone = await small.join([a_report("Camat menyerahkan traktor kepada kelompok tani sambil kampanye petahana")] * 2)
+    assert joined.incident_id == before.incident_id
+    assert alone[0].incident_id == alone[1].incident_id != before.incident_id
+    assert await redis.dbsize() == used
+
+
 # Time, and Redis that is away or new
 
 
