@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     """How long a receipt and its duplicate check stay in Redis; after that ClickHouse answers for it."""
 
     incident_megabytes: int = Field(1024, ge=16)
-    """How much of Redis the memory of incidents may take: about 300 bytes for each text of the last one to two weeks."""
+    """How much of Redis the memory of incidents may take, some 300 bytes for a text of the last one to two weeks."""
 
     normalise_batch: int = Field(200, ge=1)
     classify_batch: int = Field(200, ge=1)

@@ -1,10 +1,12 @@
 """How fast incidents are joined and how much memory they take: `python -m deploy.bench.incidents [REPORTS]`.
 
-The worst case is measured: every text is new, so every one is looked for in vain and remembered. What Redis allocates
-for buckets that are not yet full is paid once; so memory is taken from the second half, and extrapolated from there.
+The worst case is measured: every text is new, so every one is looked for in vain and remembered. The numbers of buckets
+and of regions are reduced in the same proportion as the number of reports, so that each bucket holds as many fields, and
+each region as many texts, as when ten million reports are remembered: memory and time depend on that.
 """
 
 import asyncio
+import math
 import random
 import sys
 import tempfile
@@ -21,6 +23,7 @@ from deploy.bench.result import BenchError
 from deploy.bench.texts import varied_texts
 from deploy.embedded.redis_server import find_redis_server, write_config
 from deploy.embedded.system import free_port
+from services.ingest import likeness
 from services.ingest.incidents import Incidents
 from services.ingest.normaliser import incident_id
 from shared.bus.healing import until_redis_answers
@@ -55,27 +58,27 @@ async def measure(reports: int) -> None:
 
 async def _measure(redis: Redis, reports: int) -> None:
     incidents = Incidents(redis, megabytes=4096)
-    new = _new_reports(reports)
-    halves = []
-    for _ in range(2):
-        bytes_before, server_before, ours, found = await _memory(redis), await _server_seconds(redis), 0.0, 0
-        for _ in range(reports // 2 // BATCH):
+    # Ten million are spread over two generations.
+    halvings = max(round(math.log2(FORETOLD / 2 / reports)), 0)
+    likeness.KEY_BITS -= halvings
+    new, empty = _new_reports(reports + 4 * BATCH, halvings), await _memory(redis)
+    for quarter in range(1, 5):
+        server_before, ours, found, count = await _server_seconds(redis), 0.0, 0, 0
+        while count < reports // 4:
             batch = [next(new) for _ in range(BATCH)]
             started = time.process_time()
             joined = await incidents.join(batch)
             ours += time.process_time() - started
             found += sum(one.incident_id != other.incident_id for one, other in zip(batch, joined, strict=True))
-        count = reports // 2 // BATCH * BATCH
+            count += BATCH
         server = await _server_seconds(redis) - server_before
-        halves.append((await _memory(redis) - bytes_before) / count)
         sys.stdout.write(
-            f"{count:,} new texts: {count / ours:,.0f} reports/s on one core of the normaliser, {count / server:,.0f} "
-            f"on one core of Redis; {halves[-1]:.0f} bytes a report; {found:,} joined\n"
+            f"quarter {quarter}: {count:,} new texts: {count / ours:,.0f} reports/s on one core of the normaliser, "
+            f"{count / server:,.0f} on one core of Redis; {found:,} joined\n"
         )
-    fixed = max(halves[0] - halves[1], 0) * (reports // 2)
-    foretold = (fixed + halves[1] * FORETOLD) / 1e9
-    sys.stdout.write(f"ten million remembered: {foretold:.1f} GB, of which {fixed / 1e9:.2f} GB for empty buckets\n")
-    copy, count = next(_new_reports(1)), 0
+    each = (await _memory(redis) - empty) / (4 * count)
+    sys.stdout.write(f"{each:.0f} bytes a report: {each * FORETOLD / 1e9:.1f} GB for ten million\n")
+    copy, count = next(_new_reports(1, halvings)), 0
     started = time.process_time()
     while count < reports // 4:
         await incidents.join([copy.model_copy(update={"report_id": uuid4()}) for _ in range(BATCH)])
@@ -83,9 +86,10 @@ async def _measure(redis: Redis, reports: int) -> None:
     sys.stdout.write(f"copies of one text: {count / (time.process_time() - started):,.0f} reports/s\n")
 
 
-def _new_reports(count: int) -> Iterator[Report]:
+def _new_reports(count: int, halvings: int) -> Iterator[Report]:
     chance = random.Random(1)
     codes = [code for code, _ in RegionResolver.load().regencies()]
+    codes = codes[: max(len(codes) >> halvings, 1)]
     now = datetime.now(UTC)
     for text in varied_texts(count, characters=TEXT_CHARACTERS):
         region = Region(code=chance.choice(codes), name="-", level="regency", confidence=1)
@@ -106,6 +110,6 @@ async def _server_seconds(redis: Redis) -> float:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000))
+        asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 156_250))
     except (BenchError, ValueError) as error:
         sys.exit(f"The benchmark has no result: {error}")

@@ -58,21 +58,18 @@ end
 -- A record: 16 bytes incident, 16 bytes id of the text, then what is compared (see likeness.py).
 local function read_compared(text, at)
   local head = byte(text, at)
-  local cut, count = head >= 128, head % 128
+  local count = head % 128
+  local octets = {byte(text, at + 1, at + count * 2)}
   local words = {}
-  for index = 1, count do
-    local high, low = byte(text, at + index * 2 - 1, at + index * 2)
-    words[index] = high * 256 + low
-  end
+  for index = 1, count do words[index] = octets[index * 2 - 1] * 256 + octets[index * 2] end
   at = at + 1 + count * 2
-  local facts = {}
-  for index = 0, byte(text, at) - 1 do
-    local kind, high, low = byte(text, at + 1 + index * 3, at + 3 + index * 3)
-    local of_kind = facts[kind]
-    if not of_kind then of_kind = {}; facts[kind] = of_kind end
-    of_kind[high * 256 + low] = true
+  local facts, told = {}, {byte(text, at + 1, at + byte(text, at) * 3)}
+  for index = 1, #told, 3 do
+    local of_kind = facts[told[index]]
+    if not of_kind then of_kind = {}; facts[told[index]] = of_kind end
+    of_kind[told[index + 1] * 256 + told[index + 2]] = true
   end
-  return {words = words, cut = cut, facts = facts, facts_at = at}
+  return {words = words, cut = head >= 128, facts = facts, facts_at = at}
 end
 
 -- What is compared, with the facts it is silent on as its incident tells them: or "100 ribu" and "200 ribu" would meet

@@ -27,8 +27,8 @@ LEAD_WORDS = 90
 LEAD_CHARACTERS = 12 * LEAD_WORDS
 BANDS = 12
 ROWS = 2
-KEY_BITS = 34
-"""Of a key: 18 bits name the bucket, 16 the field in it. 260,000 buckets hold ten million texts in small hashes."""
+KEY_BITS = 36
+"""Of a key: 20 bits name the bucket, 16 the field in it. A million buckets hold ten million texts in small hashes."""
 KEY_BYTES = 5
 MOST_WORDS = 28
 LEAST_WORDS = 4
