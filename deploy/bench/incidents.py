@@ -1,8 +1,8 @@
 """How fast incidents are joined and how much memory they take: `python -m deploy.bench.incidents [REPORTS]`.
 
-The worst case is measured: every text is new, so every one is looked for in vain and remembered. The numbers of buckets
-and of regions are reduced in the same proportion as the number of reports, so that each bucket holds as many fields, and
-each region as many texts, as when ten million reports are remembered: memory and time depend on that.
+The worst case is measured: every text is new, so every one is looked for in vain and remembered. Buckets and
+regions are fewer in proportion to the reports, so that each bucket holds as many fields, and each region as many texts,
+as when ten million reports are remembered: memory and time depend on that.
 """
 
 import asyncio
