@@ -324,9 +324,10 @@ class MentionFinder:
             return False
         capital = words.is_capital(start)
         is_a_word = name in self._gazetteer.ordinary or name in self._gazetteer.never_alone
-        if is_a_word and level is not None and words.has_case and not capital and len(codes[0]) > REGENCY:
+        office = level is not None and context.cues[0] not in LEVEL_WORDS
+        if is_a_word and office and words.has_case and not capital and len(codes[0]) > REGENCY:
             # Who writes capitals writes them in names: the "camat anyar" is a new one.
-            return context.cues[0] in LEVEL_WORDS
+            return False
         if (before, name) in TITLES:
             return False
         continues = bool(found) and start - found[-1].end <= 1
