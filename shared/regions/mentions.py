@@ -240,7 +240,7 @@ class MentionFinder:
                 # "Kota Padang" is the city, though a far district bears the name as well.
                 return None
             read = _read(codes, level)
-            if level is Level.DISTRICT and len(read) > 1 and context.cues[0] in HEALTH_CENTRES:
+            if level is Level.DISTRICT and len(read) > 1 and context.cues and context.cues[0] in HEALTH_CENTRES:
                 read = _near_its_regency(codes, read)
             if self._is_place(words, name, read, level, start, end, context, found):
                 role = self._role(words, read, start, end, context)
@@ -324,7 +324,7 @@ class MentionFinder:
             return False
         capital = words.is_capital(start)
         is_a_word = name in self._gazetteer.ordinary or name in self._gazetteer.never_alone
-        office = level is not None and context.cues[0] not in LEVEL_WORDS
+        office = bool(context.cues) and level is not None and context.cues[0] not in LEVEL_WORDS
         if is_a_word and office and words.has_case and not capital and len(codes[0]) > REGENCY:
             # Who writes capitals writes them in names: the "camat anyar" is a new one.
             return False
