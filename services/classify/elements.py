@@ -181,6 +181,7 @@ class Reader:
         self._giving = self._mask(("act.give", "act.bribe"))
         self._report = self._bits["act.report"]
         self._number = self._bits["side.number"]
+        self._verbs = self._ordering | self._giving | self._report
 
     def _mask(self, names: Iterable[str]) -> int:
         return _any(self._bits[name] for name in names)
@@ -203,9 +204,11 @@ class Reader:
                         if hit.mask & concept:
                             hit.mask = hit.mask & ~concept | meant
         for sentence in scan.sentences:
-            roles = [
-                (hit, self._role(scan.words, sentence, hit)) for hit in sentence.hits if hit.mask & self._actors
-            ]  # fmt: skip
+            actors = [hit for hit in sentence.hits if hit.mask & self._actors]
+            if not actors:
+                continue
+            verbs = [hit for hit in sentence.hits if hit.mask & self._verbs]
+            roles = [(hit, self._role(scan.words, sentence, hit, verbs)) for hit in actors]
             for hit, role in roles:
                 if role:
                     hit.mask = self._recast(hit.mask, role)
@@ -220,7 +223,7 @@ class Reader:
                     recast |= roles[role]
         return recast
 
-    def _role(self, words: Sequence[Entry], sentence: Sentence, hit: Hit) -> str:
+    def _role(self, words: Sequence[Entry], sentence: Sentence, hit: Hit, verbs: Sequence[Hit]) -> str:
         """`receiver`, `patient`, `reporter`, `former`, or empty for the one who acts."""
         before = hit.start - 1
         while before >= sentence.start and _form(words[before]) in _HONORIFICS:
@@ -237,10 +240,8 @@ class Reader:
                 return ""
         after_verb = before_verb = 0
         verb_before: Hit | None = None
-        for other in sentence.hits:
+        for other in verbs:
             bit = other.mask
-            if not bit & (self._ordering | self._giving | self._report):
-                continue
             passive = words[other.start].passive
             if 0 <= other.start - hit.end < (_REACH + 2 if passive else _REACH):
                 if bit & self._report and not passive and hit.mask & self._reporting:
@@ -297,7 +298,10 @@ class Reader:
     def _fill_any(self, frame: Frame, units: Sequence[Unit], done: set[tuple[str, int, bool]]) -> list[Filled]:
         """The frame filled in each unit where no likelier frame of its code is (frames come likeliest first)."""
         found = []
+        gate = frame.gate
         for unit in units:
+            if not unit.mask & gate:
+                continue
             place = (frame.rule.code, unit.first, unit.joined)
             if place not in done and frame.possible(unit.mask):
                 filled = _closest(frame, unit, self._blockers)
@@ -349,7 +353,7 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
 
     The unit must show a concept for every slot (`Frame.possible`).
     """
-    limit = frame.near + (_JOINED_REACH if unit.joined else 0)
+    too_far = frame.near + (_JOINED_REACH if unit.joined else 0) + 1
     mask = unit.mask
     slots: list[tuple[str, list[list[list[Hit]]]]] = []
     for slot, options in frame.slots.items():
@@ -373,7 +377,7 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
                 reach = 0
                 chosen: dict[str, list[Hit]] = {}
                 for slot, alternatives in slots:
-                    nearest = limit + 1
+                    nearest = too_far
                     picked: list[Hit] = []
                     for option_hits in alternatives:
                         distance = 0
@@ -392,14 +396,14 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
                             nearest, picked = distance, group
                     if nearest > reach:
                         reach = nearest
-                    if reach > limit:
+                    if reach >= too_far:
                         break
                     chosen[slot] = picked
                 else:
                     if "actor" in chosen and _blocked(chosen, unit, blockers & ~frame.needs[0]):
                         continue
-                    if best is None or reach < best.distance:
-                        best = Filled(frame, unit, chosen, reach)
+                    best = Filled(frame, unit, chosen, reach)
+                    too_far = reach
     return best
 
 

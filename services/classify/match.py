@@ -100,21 +100,25 @@ class Sentence:
 
 @dataclass(slots=True)
 class Scan:
-    """A text taken apart: its words, and its sentences."""
+    """A text taken apart: its pieces as spelt, the words among them, and its sentences."""
 
     text: str
+    pieces: list[str]
     words: list[Entry]
     sentences: list[Sentence]
 
     def offsets(self, count: int) -> list[tuple[int, int]]:
         """Start and end of the first `count` words, in characters of the text."""
         spans: list[tuple[int, int]] = []
-        for match in TOKEN.finditer(self.text):
-            span = match.span()
-            if self.text[span[0]] not in MARKS:
-                spans.append(span)
-                if len(spans) == count:
-                    break
+        end = 0
+        for piece in self.pieces:
+            if len(spans) == count:
+                break
+            # What `TOKEN` passes over holds no piece, so that the next place where a piece stands is its own.
+            start = self.text.index(piece, end)
+            end = start + len(piece)
+            if piece[0] not in MARKS:
+                spans.append((start, end))
         return spans
 
 
@@ -173,7 +177,8 @@ class Matcher:
         found: list[Hit] = []
         active: list[tuple[int, Node]] = []
         first = position = 0
-        for piece in TOKEN.findall(text):
+        pieces: list[str] = TOKEN.findall(text)
+        for piece in pieces:
             entry = cached(piece) or self._learn(piece)
             if entry.kind != _WORD:
                 active = []
@@ -207,12 +212,12 @@ class Matcher:
                 first = position
         if position > first:
             sentences.append(Sentence(first, position, _visible(found, self._opaque)))
-        return Scan(text, words, sentences)
+        return Scan(text, pieces, words, sentences)
 
 
 def _visible(hits: list[Hit], opaque: int) -> list[Hit]:
     """Hits without those that lie inside a longer opaque one."""
-    spans = {(h.start, h.end) for h in hits if h.end - h.start > 1 and h.mask & opaque}
+    spans = {(h.start, h.end) for h in hits if h.mask & opaque and h.end - h.start > 1}
     if not spans:
         return hits
     covered: dict[int, list[tuple[int, int]]] = {}

@@ -68,6 +68,7 @@ _LISTING = "/,"
 _KEYCAP = re.compile(r"[\ufe0f\u20e3]+")
 _DIGITS = re.compile(r"\d+")
 _SHORTEST_SECRET = 6
+"""Digits; what is said to be a telephone number has at least these, every other secret more."""
 _PREFIX = re.compile(r"(?:(?:00)?62)?0?(?=8[1-9])")
 _AREA_CODE = re.compile(r"0(?:2[124]|[36]1|[2-79]\d\d)\Z")
 _LANDLINE = re.compile(r"0[2-79]\d{7,9}\Z")
@@ -196,7 +197,7 @@ def _mask_numbers(text: str) -> str:
     pieces: list[str] = []
     done = 0
     for run in _RUN.finditer(text):
-        if run.end() - run.start() < _SHORTEST_SECRET:
+        if run.end() - run.start() < _SHORTEST_SECRET or sum(map(str.isdigit, run[0])) < _SHORTEST_SECRET:
             continue
         for start, end, placeholder in _Run(text, run, done).secrets():
             pieces += (text[done:start], placeholder)

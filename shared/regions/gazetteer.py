@@ -86,8 +86,8 @@ class Gazetteer:
     """Name to codes of provinces, regencies and districts, nicknames and seats included."""
     villages: Mapping[str, str]
     """Name to codes of villages, separated by spaces."""
-    longest: Mapping[str, int]
-    """First word of a name to the number of words of the longest name that begins with it."""
+    lengths: Mapping[str, tuple[int, ...]]
+    """First word of a name to the numbers of words, falling, of the names that begin with it."""
     by_consonants: Mapping[str, tuple[str, ...]]
     """`consonants` of a name of a province or regency to the names that have them."""
     districts_by_consonants: Mapping[str, tuple[str, ...]]
@@ -117,10 +117,10 @@ class Gazetteer:
         official = {code: _in_full(code, name) for code, name in raw.items()}
         by_full_name = {name: code for code, name in official.items() if len(code) <= REGENCY}
         names = _collect(raw, people, by_full_name)
-        longest: dict[str, int] = {}
+        lengths: dict[str, set[int]] = {}
         for name in names:
             words = name.split()
-            longest[words[0]] = max(longest.get(words[0], 0), len(words))
+            lengths.setdefault(words[0], set()).add(len(words))
         ordinary = frozenset(people["ordinary_words"].split()) | frozenset(people["ordinary_names"])
         not_misspelt = frozenset(people["not_misspelt"].split())
         known = [name for name in _known_to_everyone(raw, people) if name not in ordinary and name in names]
@@ -129,7 +129,7 @@ class Gazetteer:
             official=official,
             names=names,
             villages=_villages(_read("desa")),
-            longest=longest,
+            lengths={first: tuple(sorted(counts, reverse=True)) for first, counts in lengths.items()},
             by_consonants=_by_consonants(known),
             districts_by_consonants=_by_consonants(name for name, codes in names.items() if len(codes[0]) == DISTRICT),
             a_letter_short=a_letter_short,

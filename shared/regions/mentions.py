@@ -6,6 +6,7 @@ linear in the length of the text.
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from rapidfuzz.distance import OSA
 
@@ -136,7 +137,7 @@ class MentionFinder:
 
     def __init__(self, gazetteer: Gazetteer) -> None:
         self._gazetteer = gazetteer
-        self._starts = frozenset(gazetteer.longest) | _VILLAGE_CUES | _TEASER_STARTS | {"#"}
+        self._starts = frozenset(gazetteer.lengths) | _VILLAGE_CUES | _TEASER_STARTS | {"#"}
 
     def find(self, words: Words) -> list[Mention]:
         """All names in order of the text, at most `MOST_MENTIONS`."""
@@ -153,7 +154,7 @@ class MentionFinder:
                 continue
             if word == "#":
                 mention = self._hashtag(words, index + 1)
-            elif word in self._gazetteer.longest:
+            elif word in self._gazetteer.lengths:
                 mention = self._named(words, index, found)
             if LEVELS.get(word) is Level.VILLAGE and (mention is None or mention.end == index + 1):
                 mention = self._village(words, index) or mention
@@ -223,7 +224,9 @@ class MentionFinder:
 
     def _named(self, words: Words, start: int, found: list[Mention]) -> Mention | None:
         lower, names = words.lower, self._gazetteer.names
-        for length in range(min(self._gazetteer.longest[lower[start]], len(lower) - start), 0, -1):
+        for length in self._gazetteer.lengths[lower[start]]:
+            if length > len(lower) - start:
+                continue
             name = lower[start] if length == 1 else " ".join(lower[start : start + length])
             codes = names.get(name)
             if codes is None:
@@ -360,13 +363,13 @@ class MentionFinder:
         if " " in name:
             return True
         if capital and (
-            _is_name_part(words, start - 1) or (_is_name_part(words, end) and after not in self._gazetteer.longest)
+            _is_name_part(words, start - 1) or (_is_name_part(words, end) and after not in self._gazetteer.lengths)
         ):
             return False
         return len(name) >= 5
 
     def _starts_a_name(self, lower: list[str], index: int) -> bool:
-        return index < len(lower) and lower[index] in self._gazetteer.longest
+        return index < len(lower) and lower[index] in self._gazetteer.lengths
 
     def _role(self, words: Words, codes: tuple[str, ...], start: int, end: int, context: _Context) -> Role:
         if context.role is Role.SUBJECT:
@@ -415,6 +418,7 @@ def _names_both_kinds(lower: list[str], start: int) -> bool:
     return start >= 3 and lower[start - 2] in AND and lower[start - 3] in ("kabupaten", "kab")
 
 
+@lru_cache(maxsize=4096)
 def _read(codes: tuple[str, ...], level: Level | None) -> tuple[str, ...]:
     """The codes that fit the announced level; without one the highest level of the name."""
     if level is Level.PROVINCE:
