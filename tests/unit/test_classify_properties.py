@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import services.classify
 from services.classify.engine import LONGEST_TEXT, Classifier
+from services.classify.tokens import MARKS, TOKEN
 from shared.contracts import Judgement, Kind, RiskClass
 
 CORPUS = Path(services.classify.__file__).parent / "corpus" / "dev.jsonl"
@@ -136,3 +137,12 @@ ACCUSATIONS = [
 )
 def test_a_preventive_frame_a_denial_or_a_question_lowers_the_risk(accusation: str, frame: str) -> None:
     assert total_risk(CLASSIFIER.judge(frame.format(accusation))) < total_risk(CLASSIFIER.judge(accusation))
+
+
+@given(st.one_of(st.text(alphabet="rRpP0 5.,-_@[]a'’:/htswNIK½²\n?", max_size=60), st.text(max_size=60)))
+@settings(max_examples=400, deadline=None)
+def test_words_stand_where_they_were_read(text: str) -> None:
+    scan = CLASSIFIER._matcher.scan(text)
+    read = [match.span() for match in TOKEN.finditer(text) if match[0][0] not in MARKS]
+    assert scan.offsets(len(scan.words)) == read
+    assert scan.offsets(1) == read[:1]

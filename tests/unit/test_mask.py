@@ -128,3 +128,12 @@ def test_clean_samples_come_through_untouched() -> None:
     texts += [json.loads(line)["text"] for line in lines]
     for text in texts:
         assert re.sub(r"\[akun\]", "", mask(text)) == re.sub(r"@\w+", "", text)
+
+
+@pytest.mark.parametrize("text", ["telp 12-345", "HP 0812-3", "rekening 1 2 3 4 5", "NIK 32.01", "+60-12-34"])
+def test_runs_of_fewer_than_six_digits_stay_readable(text: str) -> None:
+    assert mask(text) == text
+
+
+def test_six_digits_after_the_word_telephone_are_covered() -> None:
+    assert mask("telp 123-456") == "telp [telepon]"
