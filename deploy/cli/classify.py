@@ -69,8 +69,8 @@ def classify(
         _explain(judgement, region, masked)
 
 
-def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines (- is standard input), each with a `text`.
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a file of JSON lines (- is standard input), each with a `text`, after the number of their line.
 
     Leaves the program with one sentence when a line is something else.
     """
@@ -87,17 +87,17 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
             fail(f"{path}, line {number}: not JSON: {error}")
         if not isinstance(item, dict) or not isinstance(item.get("text"), str):
             fail(f"{path}, line {number}: an object with a `text` is expected")
-        yield item
+        yield number, item
 
 
 def _classified_lines(classifier: TextClassifier, path: Path) -> Iterator[dict[str, Any]]:
-    for number, item in enumerate(read_jsonl(path), 1):
+    for number, item in read_jsonl(path):
         judgement, region, masked = classifier.judge(
             item["text"],
             title=str(item.get("title") or ""),
             source=str(item.get("source") or ""),
             region=str(item.get("region") or ""),
-            occurred_at=_moment(item.get("occurred_at"), f"{path}, report {number}"),
+            occurred_at=_moment(item.get("occurred_at"), f"{path}, line {number}"),
         )
         yield {"id": item.get("id"), **document(judgement, region, masked)}
 

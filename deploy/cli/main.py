@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 
 
-COMMANDS = ("up", "serve", "send", "query", "classify", "evaluate", "check", "bench", "replay", "forget")
+COMMANDS = ("up", "serve", "send", "query", "classify", "evaluate", "train", "check", "bench", "replay", "forget")
 GROUPS = ("quarantine", "alerts", "submission", "reporter", "audit", "keys")
 
 

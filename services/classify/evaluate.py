@@ -1,18 +1,18 @@
 """How good the classifier is, measured against labelled texts."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
-
-from rich.table import Table
 
 from shared.contracts import RiskClass
 
 _CLASSES = [c.value for c in RiskClass]
 _HARMLESS = RiskClass.NONE.value
 _BANDS = 5
+_NOTED = re.compile(r"(?:^|;)\s*(register|language)\s*=\s*([^;]*[^;\s])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,11 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A text that was judged wrongly, for a person to read."""
+    """A text that was judged wrongly, for a person to read.
+
+    `text` is what the classifier read (cleaned and masked); `evidence` holds offsets into it, in order and apart.
+    `rules` are the frames that spoke, or `model`; `risk` is the chance of a violation that was said.
+    """
 
     id: str
     text: str
@@ -45,6 +49,40 @@ class Mistake:
     predicted: str
     labels: tuple[str, ...]
     reason: str
+    risk: float = 0.0
+    evidence: tuple[tuple[int, int], ...] = ()
+    rules: tuple[str, ...] = ()
+
+    @property
+    def pieces(self) -> list[tuple[str, bool]]:
+        """The text cut at the evidence: each piece, and whether it is evidence."""
+        cut: list[tuple[str, bool]] = []
+        place = 0
+        for start, end in self.evidence:
+            cut += [(self.text[place:start], False), (self.text[start:end], True)]
+            place = end
+        return [piece for piece in [*cut, (self.text[place:], False)] if piece[0]]
+
+
+@dataclass(slots=True)
+class Part:
+    """The texts of one file, register or language: how many, how many got the right class, and the false alarms."""
+
+    texts: int = 0
+    right: int = 0
+    harmless: int = 0
+    false_alarms: int = 0
+    missed: int = 0
+    """Violations that were taken for harmless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table to show: every cell is plain text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +98,7 @@ class Band:
 
 @dataclass(slots=True)
 class Evaluation:
-    """All figures of one evaluation; shares are 0 to 1."""
+    """All figures of one evaluation; shares are 0 to 1. Mistakes are sorted by the risk said, the highest first."""
 
     texts: int = 0
     classes: dict[str, Score] = field(default_factory=dict)
@@ -77,48 +115,44 @@ class Evaluation:
     """Labelled class -> predicted class -> texts."""
     reliability: list[Band] = field(default_factory=list)
 
+    parts: dict[str, dict[str, Part]] = field(default_factory=dict)
+    """By `file`, `register` and `language`, where the texts name them."""
+
     def to_json(self) -> str:
         """All figures as one JSON document."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=1)
 
-    def tables(self) -> list[Table]:
-        """The figures as tables for a terminal."""
-        return [self._summary(), self._class_table(), self._confusion_table(), self._code_table(), *self._mistakes()]
+    def sheets(self) -> list[Sheet]:
+        """The figures as tables; the mistakes are not among them."""
+        return [
+            self._summary(),
+            _scores("class", self.classes),
+            self._confusion(),
+            _scores("code", {code: score for code, score in self.codes.items() if score.support}),
+            self._reliability(),
+            *(_parts(name, parts) for name, parts in self.parts.items()),
+        ]
 
-    def _summary(self) -> Table:
-        table = Table("figure", "value", title=f"{self.texts} texts")
-        table.add_row("is_violation_report accuracy", f"{self.violation_accuracy:.3f}")
-        table.add_row("false alarms", f"{len(self.false_alarms)} of {self.harmless} harmless texts")
-        table.add_row("codes, micro-F1", f"{self.codes_micro.f1:.3f}")
+    def _summary(self) -> Sheet:
+        rows = [
+            ("is_violation_report accuracy", f"{self.violation_accuracy:.3f}"),
+            ("false alarms", f"{len(self.false_alarms)} of {self.harmless} harmless texts"),
+            ("codes, micro-F1", f"{self.codes_micro.f1:.3f}"),
+        ]
         if self.region_accuracy is not None:
-            table.add_row("region accuracy", f"{self.region_accuracy:.3f} of {self.region_texts} texts")
-        for band in self.reliability:
-            table.add_row(
-                f"risk {band.low:.1f}-{band.high:.1f}: {band.texts} texts",
-                f"mean risk {band.mean_risk:.2f}, truly violations {band.share_true:.2f}",
-            )
-        return table
+            rows.append(("region accuracy", f"{self.region_accuracy:.3f} of {self.region_texts} texts"))
+        return Sheet(f"{self.texts} texts", ("figure", "value"), [*rows])
 
-    def _class_table(self) -> Table:
-        return _scores("class", self.classes)
+    def _confusion(self) -> Sheet:
+        rows = [(e, *(str(self.confusion[e][p]) for p in _CLASSES)) for e in _CLASSES]
+        return Sheet("confusion of the primary class", ("labelled \\ predicted", *_CLASSES), rows)
 
-    def _code_table(self) -> Table:
-        return _scores("code", {code: score for code, score in self.codes.items() if score.support})
-
-    def _confusion_table(self) -> Table:
-        table = Table("labelled \\ predicted", *_CLASSES, title="confusion of the primary class")
-        for expected in _CLASSES:
-            table.add_row(expected, *(str(self.confusion[expected][predicted]) for predicted in _CLASSES))
-        return table
-
-    def _mistakes(self) -> Iterable[Table]:
-        for title, mistakes in (("false alarms", self.false_alarms), ("misses and wrong classes", self.misses)):
-            if mistakes:
-                table = Table("id", "labelled", "predicted", "text", "why", title=title)
-                for mistake in mistakes:
-                    said = ", ".join(mistake.labels) or mistake.predicted
-                    table.add_row(mistake.id, mistake.expected, said, mistake.text, mistake.reason)
-                yield table
+    def _reliability(self) -> Sheet:
+        rows = [
+            (f"{b.low:.1f}-{b.high:.1f}", str(b.texts), f"{b.mean_risk:.2f}", f"{b.share_true:.2f}")
+            for b in self.reliability
+        ]
+        return Sheet("how far the risk can be trusted", ("risk", "texts", "mean risk", "truly violations"), rows)
 
 
 def evaluate(items: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[str, Any]]) -> Evaluation:
@@ -126,9 +160,11 @@ def evaluate(items: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[s
 
     Args:
         items: labelled texts: `text`, `labels`, `primary`, `is_violation_report`, and optionally `id` and
-            `region_expected` (a region's full name, or null when the text determines none).
+            `region_expected` (a region's full name, or null when the text determines none), `notes`
+            ("register=...; language=...") and `file`, by which the figures are split.
         predictions: what `salingjaga classify --json` prints for each, in the same order: `primary`, `labels`,
-            `is_violation_report`, and optionally `region` (`{"name": ...}` or null), `reason` and the class risks.
+            `is_violation_report`, and optionally `region` (`{"name": ...}` or null), `reason`, the class risks,
+            `text` and `findings` with their evidence.
 
     Raises:
         ValueError: when the two differ in length.
@@ -154,20 +190,33 @@ def evaluate(items: Sequence[Mapping[str, Any]], predictions: Sequence[Mapping[s
             result.region_texts += 1
             region = prediction.get("region")
             right_region += (region["name"] if region else None) == item["region_expected"]
+        findings = prediction.get("findings", ())
         mistake = Mistake(
             id=str(item.get("id", number)),
-            text=str(item["text"]),
+            text=str(prediction.get("text", item["text"])),
             expected=expected,
             predicted=predicted,
             labels=tuple(sorted(found)),
             reason=str(prediction.get("reason", "")),
+            risk=round(_risk(prediction), 4),
+            evidence=_joined((e["start"], e["end"]) for finding in findings for e in finding["evidence"]),
+            rules=tuple(dict.fromkeys(str(finding["rule"]) for finding in findings)),
         )
+        for name, value in _groups(item):
+            part = result.parts.setdefault(name, {}).setdefault(value, Part())
+            part.texts += 1
+            part.right += expected == predicted
+            part.harmless += expected == _HARMLESS
+            part.false_alarms += predicted != _HARMLESS == expected
+            part.missed += predicted == _HARMLESS != expected
         if expected == _HARMLESS:
             result.harmless += 1
             if predicted != _HARMLESS:
                 result.false_alarms.append(mistake)
         elif predicted != expected:
             result.misses.append(mistake)
+    for mistakes in (result.false_alarms, result.misses):
+        mistakes.sort(key=lambda mistake: -mistake.risk)
     result.confusion = {e: {p: confusion[e, p] for p in _CLASSES} for e in _CLASSES}
     result.classes = {
         c: Score.of(
@@ -206,9 +255,34 @@ def _reliability(risks: Sequence[tuple[float, bool]]) -> list[Band]:
     return bands
 
 
-def _scores(name: str, scores: Mapping[str, Score]) -> Table:
-    table = Table(name, "precision", "recall", "F1", "texts")
-    for label, score in scores.items():
-        figures = (f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}")
-        table.add_row(label, *figures, str(score.support))
-    return table
+def _groups(item: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    if "file" in item:
+        yield "file", str(item["file"])
+    yield from dict(_NOTED.findall(str(item.get("notes") or ""))).items()
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return tuple(joined)
+
+
+def _scores(name: str, scores: Mapping[str, Score]) -> Sheet:
+    rows = [
+        (label, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}", str(score.support))
+        for label, score in scores.items()
+    ]
+    return Sheet(f"by {name}", (name, "precision", "recall", "F1", "texts"), rows)
+
+
+def _parts(name: str, parts: Mapping[str, Part]) -> Sheet:
+    rows = [
+        (value, str(p.texts), f"{p.right / p.texts:.3f}", f"{p.false_alarms} of {p.harmless}",
+         f"{p.missed} of {p.texts - p.harmless}")
+        for value, p in sorted(parts.items(), key=lambda entry: (-entry[1].texts, entry[0]))
+    ]  # fmt: skip
+    return Sheet(f"by {name}", (name, "texts", "class right", "false alarms", "violations missed"), rows)

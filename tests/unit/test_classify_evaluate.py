@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 import services.classify
 from services.classify.engine import Classifier, names_in
@@ -63,13 +62,33 @@ def test_figures_follow_from_the_labels() -> None:
 
 def test_figures_can_be_printed_and_stored() -> None:
     result = evaluate([item(1, "none")], [said("money_politics", "mp_cash", risk=1.0)])
-    console = Console(record=True, width=160)
-    for table in result.tables():
-        console.print(table)
-    printed = console.export_text()
-    assert "1 of 1 harmless texts" in printed
-    assert "teks 1" in printed
+    cells = [cell for sheet in result.sheets() for row in sheet.rows for cell in row]
+    assert "1 of 1 harmless texts" in cells
+    assert "mp_cash" not in cells
     assert json.loads(result.to_json())["false_alarms"][0]["id"] == "T-1"
+
+
+def test_mistakes_carry_their_evidence_and_the_riskiest_comes_first() -> None:
+    spans = [{"start": 0, "end": 4}, {"start": 2, "end": 6}]
+    wrong = said("neutrality", "tni_partisan", risk=0.9) | {
+        "text": "tentara bagi", "findings": [{"evidence": spans, "rule": "tni.ajak"}, {"evidence": [], "rule": "model"}]
+    }  # fmt: skip
+    result = evaluate([item(1, "none"), item(2, "none")], [said("neutrality", risk=0.6), wrong])
+    assert [mistake.id for mistake in result.false_alarms] == ["T-2", "T-1"]
+    assert result.false_alarms[0].pieces == [("tentar", True), ("a bagi", False)]
+    assert result.false_alarms[0].rules == ("tni.ajak", "model")
+    assert result.false_alarms[1].pieces == [("teks 1", False)]
+
+
+def test_figures_are_split_by_file_register_and_language_where_they_are_noted() -> None:
+    first = item(1, "none") | {"notes": "kind=report; register=straight news; language=jawa ", "file": "a"}
+    second = item(2, "neutrality", "tni_partisan") | {"notes": "register=straight news", "file": "b"}
+    parts = evaluate([first, second, item(3, "none")], [said("neutrality"), said("none"), said("none")]).parts
+    assert {name: list(values) for name, values in parts.items()} == {
+        "file": ["a", "b"], "register": ["straight news"], "language": ["jawa"],
+    }  # fmt: skip
+    news = parts["register"]["straight news"]
+    assert (news.texts, news.right, news.harmless, news.false_alarms, news.missed) == (2, 0, 1, 1, 1)
 
 
 def test_a_text_without_a_region_label_is_not_measured_for_its_region() -> None:
