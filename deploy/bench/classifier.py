@@ -1,19 +1,44 @@
-"""Measures the classifier on one core, against a list of suspicious words."""
+"""Measures the classifier on one core, against a list of suspicious words and against TF-IDF."""
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from deploy.bench.baselines.keywords import KEYWORDS, find_keywords
+from deploy.bench.baselines.tfidf import trained_tfidf
 from deploy.bench.processes import Say
-from deploy.bench.result import Figure, Outcome, median
-from deploy.bench.texts import varied_texts
+from deploy.bench.result import BenchError, Figure, Outcome, median
+from deploy.bench.texts import WORDINGS, varied_texts
 from services.classify.engine import Classifier
+from services.classify.train import read_corpus
 from services.ingest.normaliser import place_text
 from shared.contracts import Regime, Stage
 from shared.regions import RegionResolver
 
 TEXT_CHARACTERS = 300
 ROUNDS = 3
+HELD_OUT = ("heldout_citizen.jsonl", "heldout_press.jsonl")
+LONG_UNITS = ("7", "a", "amplop ", "([{<", "😂", "rp", "08123456789 ")
+"""What texts of 10 KB are made of, to find the slowest."""
+_LOAD = """
+import json, resource, sys, time
+started = time.perf_counter()
+if sys.argv[1] == "ours":
+    from services.classify.engine import Classifier
+    Classifier.load()
+else:
+    import numpy, pydantic
+seconds = time.perf_counter() - started
+try:
+    # The peak of this process alone; the system's other figure may include the parent's.
+    peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
+except OSError:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+print(json.dumps([seconds, peak]))
+"""
 
 
 def measure_classifier(texts: int, say: Say) -> Outcome:
@@ -32,9 +57,13 @@ def measure_classifier(texts: int, say: Say) -> Outcome:
     def normalise(text: str) -> str:
         return place_text("", text, resolver)[1]
 
+    corpus = read_corpus([WORDINGS])
+    say("classifier: training the TF-IDF baseline")
+    tfidf = trained_tfidf([i["text"] for i in corpus], [i["is_violation_report"] for i in corpus])
     alone: list[float] = []
     both: list[float] = []
     words: list[float] = []
+    learnt: list[float] = []
     for number in range(ROUNDS + 1):
         say(f"classifier: round {number} of {ROUNDS}" if number else "classifier: warming up")
         share = texts if number else texts // 5
@@ -45,9 +74,10 @@ def measure_classifier(texts: int, say: Say) -> Outcome:
             _per_second(judge, clean),
             _per_second(lambda text: judge(normalise(text)), more),
             _per_second(find_keywords, clean),
+            _per_second(tfidf, clean),
         )
         if number:
-            for rate, rates_so_far in zip(rates, (alone, both, words), strict=True):
+            for rate, rates_so_far in zip(rates, (alone, both, words, learnt), strict=True):
                 rates_so_far.append(rate)
     against = f"one regular expression of {len(KEYWORDS)} keywords"
     outcome = Outcome()
@@ -55,6 +85,40 @@ def measure_classifier(texts: int, say: Say) -> Outcome:
     outcome.figures += [
         Figure("classifier", "texts/s, classified", median(alone), rate, against, least=5_000),
         Figure("classifier", "texts/s, cleaned, masked, placed, classified", median(both), rate, against),
+    ]
+    outcome.figures += [
+        Figure(
+            "classifier",
+            "texts/s, classified",
+            median(alone),
+            median(learnt),
+            "TF-IDF, logistic regression, one call a text",
+        ),
+    ]
+    say("classifier: judging the held-out texts")
+
+    def ours(text: str) -> bool:
+        return classifier.judge(normalise(text)).is_violation_report
+
+    held_out = read_corpus([WORDINGS.with_name(name) for name in HELD_OUT])
+    (f1, alarms), *others = (_quality(judged, held_out) for judged in (ours, lambda t: bool(find_keywords(t)), tfidf))
+    harmless = sum(not item["is_violation_report"] for item in held_out)
+    for (their_f1, their_alarms), name in zip(others, (against, "TF-IDF, logistic regression"), strict=True):
+        outcome.figures += [
+            Figure("classifier", f"F1 of violations in {len(held_out)} held-out texts, %", f1, their_f1, name),
+            Figure("classifier", f"false alarms in {harmless} held-out texts", alarms, their_alarms, name),
+        ]
+    say("classifier: texts of 10 KB, and loading in a fresh process")
+    longest = [(unit * 10_000)[:10_000] for unit in LONG_UNITS]
+    slowest = max(_milliseconds(lambda text: judge(normalise(text)), text) for text in longest)
+    theirs = max(_milliseconds(find_keywords, text) for text in longest)
+    seconds, peak = _loaded("ours")
+    base_seconds, base_peak = _loaded("base")
+    bare = "a process that only imports numpy and pydantic"
+    outcome.figures += [
+        Figure("classifier", "ms for the slowest 10 KB, normalised and classified", slowest, theirs, against, most=50),
+        Figure("classifier", "s to load", seconds, base_seconds, bare, most=2),
+        Figure("classifier", "MB at most while loading", peak, base_peak, bare, most=400),
     ]
     outcome.notes.append(
         f"classifier: medians of {ROUNDS} rounds, {texts:,} texts of about {TEXT_CHARACTERS} characters each; seconds "
@@ -68,3 +132,24 @@ def _per_second(act: Callable[[str], object], texts: Sequence[str]) -> float:
     for text in texts:
         act(text)
     return len(texts) / (time.process_time() - started)
+
+
+def _milliseconds(act: Callable[[str], object], text: str) -> float:
+    return min(1000 / _per_second(act, [text]) for _ in range(5))
+
+
+def _quality(judged: Callable[[str], bool], items: Sequence[dict[str, Any]]) -> tuple[float, int]:
+    """F1 of `is_violation_report` in percent, and false alarms."""
+    pairs = [(judged(item["text"]), bool(item["is_violation_report"])) for item in items]
+    right = sum(said and true for said, true in pairs)
+    said_or_true = sum(said + true for said, true in pairs)
+    return 200 * right / said_or_true, sum(said and not true for said, true in pairs)
+
+
+def _loaded(what: str) -> tuple[float, float]:
+    """Seconds and peak megabytes of a fresh process."""
+    done = subprocess.run([sys.executable, "-c", _LOAD, what], capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise BenchError(f"a fresh process could not load the classifier: {done.stderr.strip().splitlines()[-1]}")
+    seconds, peak = json.loads(done.stdout)
+    return seconds, peak

@@ -82,7 +82,7 @@ class Sheet:
 
     title: str
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Evaluation:
         ]
         if self.region_accuracy is not None:
             rows.append(("region accuracy", f"{self.region_accuracy:.3f} of {self.region_texts} texts"))
-        return Sheet(f"{self.texts} texts", ("figure", "value"), [*rows])
+        return Sheet(f"{self.texts} texts", ("figure", "value"), rows)
 
     def _confusion(self) -> Sheet:
         rows = [(e, *(str(self.confusion[e][p]) for p in _CLASSES)) for e in _CLASSES]
