@@ -342,7 +342,12 @@ class Webhook:
             self._guessers.failed(address, now)
         except (RedisError, OSError, DependencyAwayError):
             raise Refusal(503, "Cannot look now", retry_after_seconds=OVERLOAD_RETRY_SECONDS) from None
-        raise Refusal(404, "Unknown receipt", "No report with this receipt has been received.")
+        raise Refusal(
+            404,
+            "Unknown receipt",
+            "No report with this receipt is kept. If you were given it, the report went with a store that was "
+            "emptied: send it again, the receipt stays the same.",
+        )
 
 
 def _address(scope: Scope) -> str:

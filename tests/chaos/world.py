@@ -1,0 +1,207 @@
+"""The system under attack: an embedded runtime with a source of its own, and further replicas of its services."""
+
+import base64
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import redis
+
+from deploy.embedded.system import SERVICES, free_port
+from tests.backends import wait_for
+from tests.e2e.embedded import ROOT, Embedded
+
+SOURCE = "chaos"
+SECRET_VARIABLE = "SALINGJAGA_SECRET_CHAOS"
+PARTS = ("redis", "clickhouse", *SERVICES)
+CLAIM_IDLE_SECONDS = 3.0
+HIGH_WATER = 20_000
+
+
+@dataclass
+class World:
+    """A running system and the handles by which it is broken and looked into.
+
+    Attributes:
+        embedded: the system, as a user runs it.
+        key: the secret that reports of the source `chaos` are signed with.
+        webhooks: where reports may be sent: the system's own webhook, and those of further replicas.
+    """
+
+    embedded: Embedded
+    key: bytes
+    webhooks: list[str]
+    replicas: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    # Looking into it
+
+    def redis(self, seconds: float = 5) -> redis.Redis:
+        """A connection to Redis as an operator has it."""
+        port, password = self.runtime()["redis_port"], self._credentials()["redis_password"]
+        return redis.Redis(port=port, password=password, socket_timeout=seconds)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of ClickHouse. Raises `httpx.HTTPError` while it is away."""
+        credentials = self._credentials()
+        answer = httpx.post(
+            f"http://127.0.0.1:{self.runtime()['clickhouse_port']}/?database=salingjaga",
+            content=f"{sql} FORMAT JSONEachRow",
+            auth=(credentials["clickhouse_user"], credentials["clickhouse_password"]),
+            timeout=60,
+            trust_env=False,
+        )
+        answer.raise_for_status()
+        return [json.loads(line) for line in answer.text.splitlines()]
+
+    def runtime(self) -> dict[str, Any]:
+        """Where everything listens now, and in which processes."""
+        found: dict[str, Any] = json.loads((self.embedded.data_dir / "runtime.json").read_text())
+        return found
+
+    def pid(self, part: str) -> int:
+        """The process of a part of the embedded system; 0 while it has none."""
+        pid: int = self.runtime()["process_ids"].get(part, 0)
+        return pid if pid and _lives(pid) else 0
+
+    def pids(self) -> dict[str, int]:
+        """All processes: `part` of the embedded system, `part/n` of a replica."""
+        found = {part: pid for part in PARTS if (pid := self.pid(part))}
+        for number, process in enumerate(self.replicas):
+            if process.poll() is None:
+                found[f"replica/{number}"] = process.pid
+        return found
+
+    # Breaking it
+
+    def kill(self, part: str) -> int:
+        """`kill -9` a part; returns its process id."""
+        pid = self.pid(part)
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+        return pid
+
+    @contextlib.contextmanager
+    def frozen(self, *pids: int) -> Iterator[None]:
+        """Processes that do nothing (SIGSTOP) until the end of the block."""
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def away(self, part: str) -> Iterator[None]:
+        """A part that is killed as often as it comes, until the end of the block."""
+        try:
+            with self.frozen(self.embedded.process.pid if self.embedded.process else 0):
+                # The supervisor, which would start it again, stands still meanwhile.
+                self.kill(part)
+                yield
+        finally:
+            self.wait_until_back(part)
+
+    def wait_until_back(self, part: str, *, besides: int = 0, seconds: float = 60) -> None:
+        """Return when a part runs, in another process than `besides`."""
+        wait_for(lambda: self.pid(part) not in (0, besides), seconds=seconds)
+
+    def start_replicas(self, each: int) -> None:
+        """Start so many further processes of each service, as a container would run them."""
+        credentials, runtime = self._credentials(), self.runtime()
+        taken: set[int] = set()
+        for service, arguments in SERVICES.items():
+            for _ in range(each):
+                port = free_port(besides=taken)
+                taken.add(port)
+                environment = {
+                    **os.environ,
+                    **self.embedded.environment,
+                    "SALINGJAGA_REDIS_URL": f"redis://:{credentials['redis_password']}@127.0.0.1:{runtime['redis_port']}/0",
+                    "SALINGJAGA_CLICKHOUSE_PORT": str(runtime["clickhouse_port"]),
+                    "SALINGJAGA_CLICKHOUSE_USER": credentials["clickhouse_user"],
+                    "SALINGJAGA_CLICKHOUSE_PASSWORD": credentials["clickhouse_password"],
+                    "SALINGJAGA_NOTIFICATION_FILE": str(self.embedded.data_dir / "notifications.txt"),
+                    "SALINGJAGA_SENDER_KEY": credentials["sender_key"],
+                    "SALINGJAGA_PORT": str(port),
+                }
+                log = (self.embedded.data_dir / "logs" / f"{service}-{port}.log").open("ab")
+                command = [sys.executable, "-m", "deploy.cli", "serve", *arguments]
+                process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+                log.close()
+                self.replicas.append(process)
+                if service == "webhook":
+                    self.webhooks.append(f"http://127.0.0.1:{port}")
+                wait_for(lambda port=port: _ready(port), seconds=60)  # type: ignore[misc]
+
+    def stop_replicas(self) -> None:
+        """End the further processes."""
+        del self.webhooks[1:]
+        for process in self.replicas:
+            process.terminate()
+        for process in self.replicas:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.replicas.clear()
+
+    def _credentials(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.embedded.data_dir / "credentials.json").read_text())
+        return found
+
+
+@contextlib.contextmanager
+def running_world(folder: Path, *, high_water: int = HIGH_WATER) -> Iterator[World]:
+    """A system in an empty folder, until the end of the block."""
+    config = folder / "config"
+    config.mkdir()
+    key = secrets.token_bytes(32)
+    (config / "sources.yaml").write_text(
+        f"sources:\n  {SOURCE}: {{adapter: json, auth: {{scheme: standard-webhooks, secret_env: {SECRET_VARIABLE}}}, "
+        "rate_per_minute: 100000000}\n"
+    )
+    (config / "officers.yaml").write_text((ROOT / "deploy" / "config" / "officers.yaml").read_text())
+    embedded = Embedded(
+        folder / "data",
+        environment={
+            SECRET_VARIABLE: "whsec_" + base64.b64encode(key).decode(),
+            "SALINGJAGA_CONFIG_DIR": str(config),
+            "SALINGJAGA_CLAIM_IDLE_SECONDS": str(CLAIM_IDLE_SECONDS),
+            "SALINGJAGA_BACKLOG_HIGH_WATER": str(high_water),
+        },
+    )
+    embedded.start()
+    world = World(embedded, key, [embedded.url])
+    try:
+        yield world
+    finally:
+        world.stop_replicas()
+        if embedded.process and embedded.process.poll() is None:
+            embedded.process.send_signal(signal.SIGCONT)
+            embedded.stop()
+
+
+def _ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=3, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
