@@ -62,7 +62,18 @@ def _say(began: float):  # type: ignore[no-untyped-def]
 
 
 def _table(rows: list[Row]) -> Table:
-    columns = ("fault", "times", "seconds", "receipts", "refused", "lost", "doubled", "excepted", "recovered in", "memory")
+    columns = (
+        "fault",
+        "times",
+        "seconds",
+        "receipts",
+        "refused",
+        "lost",
+        "doubled",
+        "excepted",
+        "recovered in",
+        "memory",
+    )
     table = Table(*columns)
     for row in rows:
         figures = (row.times, row.seconds, row.receipts, row.refused, row.lost, row.doubled, row.excepted)

@@ -82,7 +82,9 @@ def run(
             world.stop_replicas()
         memory = _memory(world)
         if memory > memory_before * MEMORY_GROWTH + MEMORY_ROOM_MB:
-            found.complaints.append(f"memory has not returned: {memory:.0f} MB, {memory_before:.0f} MB at the beginning")
+            found.complaints.append(
+                f"memory has not returned: {memory:.0f} MB, {memory_before:.0f} MB at the beginning"
+            )
         yield Row(
             fault=fault.name,
             times=extent.times,

@@ -41,6 +41,7 @@ class Statement:
         format: the input format of an INSERT with data, else the format that the text asks for. Empty when none.
         takes_data: an INSERT whose rows follow in `data` and behind it.
         data: the first bytes of those rows.
+        settings_at: where in the text of such an INSERT its SETTINGS begin; its end when it has none.
     """
 
     text: bytes
@@ -48,6 +49,7 @@ class Statement:
     format: str = ""
     takes_data: bool = False
     data: bytes = b""
+    settings_at: int = 0
 
     @property
     def has_result(self) -> bool:
@@ -111,6 +113,7 @@ def _insert(sql: bytes, tokens: Iterator[tuple[str, int, int]]) -> Statement:
     depth = 0
     in_name = False
     previous = ""
+    settings_at: int | None = None
     for kind, start, end in tokens:
         piece = sql[start:end]
         if piece == b"(":
@@ -121,14 +124,15 @@ def _insert(sql: bytes, tokens: Iterator[tuple[str, int, int]]) -> Statement:
         if word in {"select", "with"} and (depth == 0 or previous == "("):
             return Statement(sql, "insert", _result_format(sql))
         if depth == 0 and word and not in_name:
+            if word == "settings" and settings_at is None:
+                settings_at = start
             if word == "values":
-                return Statement(sql[:start], "insert", "Values", takes_data=True, data=sql[end:])
+                return Statement(sql[:start], "insert", "Values", True, sql[end:], settings_at or start)
             if word == "format" and (named := next(tokens, None)) is not None and named[0] == "word":
                 data = _AFTER_FORMAT.match(sql, named[2])
                 name = sql[named[1] : named[2]].decode("latin-1")
-                return Statement(
-                    sql[:start], "insert", name, takes_data=True, data=sql[data.end() if data else named[2] :]
-                )
+                rows = sql[data.end() if data else named[2] :]
+                return Statement(sql[:start], "insert", name, True, rows, settings_at or start)
         # A table may be called `values` or `format`: what follows INTO or a dot is a name, not a keyword.
         in_name = word == "into" or (word in {"table", "function"} and previous == "into") or piece == b"."
         previous = word or piece.decode("latin-1")

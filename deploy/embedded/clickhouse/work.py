@@ -136,7 +136,8 @@ class Work:
             yield statement.data
             yield from self._more
 
-        self._counts = handle.insert(statement.text, statement.format, data())
+        into, settings = statement.text[: statement.settings_at], statement.text[statement.settings_at :]
+        self._counts = handle.insert(into, settings, statement.format, data())
 
     def _query(self, handle: Handle) -> None:
         request, statement = self.request, self._statement
