@@ -82,9 +82,7 @@ def run(
             world.stop_replicas()
         memory = _memory(world)
         if memory > memory_before * MEMORY_GROWTH + MEMORY_ROOM_MB:
-            found.complaints.append(
-                f"memory has not returned: {memory:.0f} MB, {memory_before:.0f} MB at the beginning"
-            )
+            found.complaints.append(f"memory has not returned: {memory:.0f} MB after {memory_before:.0f} MB")
         yield Row(
             fault=fault.name,
             times=extent.times,
