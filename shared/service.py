@@ -179,7 +179,8 @@ class Service:
             heal_reads(await self.broker.connect(), self.redis)
             await until_redis_answers(self.broker.start)
             self._reading = True
-            await _together([consumer.look_after for consumer in self._consumers] + self._background)
+            chores = [chore for one in self._consumers for chore in (one.look_after, one.keep_hold)]
+            await _together(chores + self._background)
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             raise

@@ -109,19 +109,30 @@ class StreamConsumer:
 
     async def look_after(self) -> None:
         """Claim what dead consumers left, trim what all have read, count what waits; until cancelled."""
+        await self._again_and_again(self._claim_abandoned, self._forget_dead_consumers, self._trim)
+
+    async def keep_hold(self) -> None:
+        """Tell the others that what is being handled here is not abandoned; until cancelled.
+
+        Beside `look_after`, which stands still while messages that were taken over wait for a dependency.
+        """
+        await self._again_and_again(self._stay_their_consumer)
+
+    async def _again_and_again(self, *chores: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self._stay_their_consumer()
-                await self._claim_abandoned()
-                await self._forget_dead_consumers()
-                await trim(self._redis, self.stream)
-                metrics.backlog.labels(self.stream.name).set(await self._redis.xlen(self.stream.name))
+                for chore in chores:
+                    await chore()
             except AWAY as error:
                 log.debug("chores_postponed", stream=self.stream.name, error=str(error))
             except ResponseError as error:
                 if "NOGROUP" not in str(error) and "no such key" not in str(error):
                     log.warning("chores_failed", stream=self.stream.name, error=str(error))
             await asyncio.sleep(min(CHORES_SECONDS, self._claim_idle_seconds / 3))
+
+    async def _trim(self) -> None:
+        await trim(self._redis, self.stream)
+        metrics.backlog.labels(self.stream.name).set(await self._redis.xlen(self.stream.name))
 
     # Reading
 

@@ -1,8 +1,10 @@
 """The consumer layer against a real Redis: what happens when messages, consumers, groups or Redis itself fail."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -169,6 +171,39 @@ async def test_a_batch_that_takes_long_is_neither_taken_over_nor_counted_as_deli
         assert pending["times_delivered"] == 1
         await eventually(lambda: has(client, numbers(5)))
     assert handled == 5
+
+
+async def test_while_a_dependency_is_away_replicas_do_not_wear_out_what_they_took_over_from_a_dead_one(
+    client: Redis, redis_url: str
+) -> None:
+    back = asyncio.Event()
+
+    async def away(batch: Sequence[Message], outbox: Outbox) -> None:
+        if not back.is_set():
+            raise DependencyAwayError("away")
+        await hand_on(batch, outbox)
+
+    async def pending() -> list[dict[str, Any]]:
+        return await client.xpending_range(SUBMISSIONS.name, "normaliser", "-", "+", 100)
+
+    await ensure_all_groups(client)
+    await submit(client, b"000000")
+    await client.xreadgroup("normaliser", "killed", {SUBMISSIONS.name: ">"})
+    async with contextlib.AsyncExitStack() as replicas:
+        for _ in range(4):
+            await replicas.enter_async_context(running(copying(redis_url, away)))
+        await submit(client, *numbers(5, 1))
+
+        async def taken_over() -> bool:
+            return b"killed" not in [entry["consumer"] for entry in await pending()]
+
+        await eventually(taken_over)
+        for _ in range(15):  # five times the idle time after which an abandoned batch is taken over
+            assert max(entry["times_delivered"] for entry in await pending()) <= 2
+            await asyncio.sleep(0.1)
+        back.set()
+        await eventually(lambda: covers(client, set(numbers(6))))
+    assert await client.xlen(QUARANTINE.name) == 0
 
 
 async def test_a_redis_without_memory_is_waited_for_and_costs_nothing(client: Redis, redis_url: str) -> None:
