@@ -95,6 +95,8 @@ class Service:
             claim_idle_seconds=self.settings.claim_idle_seconds,
             max_deliveries=self.settings.max_deliveries,
             quarantine_limit=self.settings.quarantine_limit,
+            quarantine_ratio=self.settings.quarantine_ratio,
+            quarantine_window=self.settings.quarantine_window,
             stop=self.stop_broken,
         )
         self._consumers.append(consumer)

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     """Times a message may be taken over (its consumers died) before it goes to quarantine."""
     quarantine_limit: int = Field(50, ge=1)
     """Consecutive failures after which a service stops: not the messages are bad then, the service is."""
+    quarantine_ratio: float = Field(0.5, gt=0, le=1)
+    """Share of failures among the last `quarantine_window` messages above which a service stops for the same reason."""
+    quarantine_window: int = Field(1_000, ge=20)
 
     def config_file(self, name: str) -> Path:
         """Where a configuration file lies: in `config_dir`, or the one that is shipped when that folder has none.

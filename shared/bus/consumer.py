@@ -10,7 +10,9 @@ import asyncio
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 import structlog
@@ -59,6 +61,7 @@ class StreamConsumer:
         claim_idle_seconds: after how long an unacknowledged message is taken over from its consumer.
         max_deliveries: how often a message may be taken over before it goes to quarantine unhandled.
         quarantine_limit: consecutive failures after which the service stops.
+        quarantine_ratio: share of failures among the last `quarantine_window` messages above which it stops.
         stop: called with the reason when the service must stop.
     """
 
@@ -74,6 +77,8 @@ class StreamConsumer:
         claim_idle_seconds: float,
         max_deliveries: int,
         quarantine_limit: int,
+        quarantine_ratio: float,
+        quarantine_window: int,
         stop: Callable[[str], None],
         linger_seconds: float = 0.0,
     ) -> None:
@@ -90,6 +95,8 @@ class StreamConsumer:
         self._name = consumer_name()
         self._one_batch_at_a_time = asyncio.Lock()
         self._failures_in_a_row = 0
+        self._quarantine_ratio = quarantine_ratio
+        self._failed_lately: deque[bool] = deque(maxlen=quarantine_window)
         self._held: set[bytes] = set()
         subscriber = broker.subscriber(
             stream=StreamSub(
@@ -184,6 +191,7 @@ class StreamConsumer:
                 return self._put_aside(batch[0], describe_fault(error))
         else:
             self._failures_in_a_row = 0
+            self._failed_lately.extend(repeat(False, len(batch)))
             return outbox
         # Halving finds the bad ones in few steps and keeps the good ones in large batches.
         middle = len(batch) // 2
@@ -205,8 +213,9 @@ class StreamConsumer:
 
     def _put_aside(self, message: Message, error: str, attempts: int = 1, *, counts: bool = True) -> Outbox:
         self._failures_in_a_row += counts
-        if self._failures_in_a_row > self._quarantine_limit:
-            reason = f"{self._failures_in_a_row} messages in a row failed in {self.group}; the last: {error}"
+        self._failed_lately.append(counts)
+        if reason := self._what_is_broken():
+            reason = f"{reason} failed in {self.group}; the last: {error}"
             log.critical("service_broken", stream=self.stream.name, group=self.group, error=reason)
             self._stop(reason)
             raise ServiceBrokenError(reason)
@@ -215,6 +224,15 @@ class StreamConsumer:
         outbox = Outbox()
         outbox.quarantine(message, stream=self.stream, group=self.group, error=error, attempts=attempts)
         return outbox
+
+    def _what_is_broken(self) -> str:
+        """Which limit the failures have passed; empty while they are the messages' own fault."""
+        if self._failures_in_a_row > self._quarantine_limit:
+            return f"{self._failures_in_a_row} messages in a row"
+        lately, window = self._failed_lately, self._failed_lately.maxlen or 0
+        if len(lately) == window and (failed := sum(lately)) > self._quarantine_ratio * window:
+            return f"{failed} of the last {window} messages"
+        return ""
 
     async def _settle(self, batch: list[Message], outbox: Outbox) -> None:
         async def write() -> None:

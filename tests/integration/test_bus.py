@@ -257,6 +257,17 @@ async def test_any_number_of_messages_that_are_their_sender_s_fault_stop_nobody(
     assert service.broken == ""
 
 
+async def test_when_most_fails_among_some_that_succeed_the_service_stops_too(client: Redis, redis_url: str) -> None:
+    third_good = [body for number in range(200) for body in (b"bad", b"%06d" % number, b"bad")]
+    await submit(client, *third_good)
+    service = copying(redis_url, quarantine_window=100, batch_size=30)
+    async with running(service):
+        await eventually(lambda: stopped(service))
+    assert "of the last 100 messages" in service.broken
+    assert await client.xlen(QUARANTINE.name) < 100
+    assert (await client.xpending(SUBMISSIONS.name, "normaliser"))["pending"] > 0
+
+
 async def stopped(service: Service) -> bool:
     return bool(service.broken)
 
