@@ -15,13 +15,12 @@ from typing import Any
 import structlog
 import uvicorn
 from faststream import FastStream
-from faststream.redis import RedisBroker
 from faststream.specification import AsyncAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from shared.bus.connection import connect, make_broker
 from shared.bus.consumer import Handle, StreamConsumer
 from shared.bus.errors import DependencyAwayError
 from shared.bus.healing import heal_reads, until_redis_answers
@@ -55,21 +54,20 @@ class Service:
     def __init__(self, name: str, settings: Settings, *, version: str = "1") -> None:
         self.name = name
         self.settings = settings
-        self.broker = RedisBroker(
-            settings.redis_url.get_secret_value(),
+        url = settings.redis_url.get_secret_value()
+        patience = {
+            "socket_timeout": SOCKET_TIMEOUT_SECONDS,
+            "socket_connect_timeout": 5,
+            "health_check_interval": 30,
+        }
+        self.broker = make_broker(
+            url,
             logger=logging.getLogger("salingjaga.broker"),
             apply_types=False,
             graceful_timeout=GRACE_SECONDS,
-            socket_timeout=SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=5,
-            health_check_interval=30,
+            **patience,
         )
-        self.redis: Redis = Redis.from_url(
-            settings.redis_url.get_secret_value(),
-            socket_timeout=SOCKET_TIMEOUT_SECONDS,
-            socket_connect_timeout=5,
-            health_check_interval=30,
-        )
+        self.redis = connect(url, **patience)
         self._document = FastStream(self.broker, specification=AsyncAPI(title=f"Salingjaga {name}", version=version))
         self._consumers: list[StreamConsumer] = []
         self._background: list[Callable[[], Coroutine[Any, Any, None]]] = []

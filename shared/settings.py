@@ -18,6 +18,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SALINGJAGA_", extra="ignore")
 
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """One server, or sentinels: `shared/bus/connection.py`."""
+    redis_replicas: int = Field(0, ge=0)
+    """Replicas of Redis that must hold a submission before it is answered 202; 0 when there is a single server."""
     clickhouse_host: str = "127.0.0.1"
     clickhouse_port: int = 8123
     clickhouse_user: str = "default"

@@ -10,12 +10,12 @@ from typing import Annotated, Any, cast
 import typer
 from msgspec.structs import replace
 from redis import Redis
-from redis.asyncio import Redis as AsyncRedis
 from rich.table import Table
 
 from deploy.cli.console import err, fail, out
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption
 from deploy.cli.vault import ReasonOption, ReceiptArgument, Vault, checked_receipt, open_vault
+from shared.bus.connection import connect
 from shared.bus.message import Message
 from shared.bus.quarantine import read_quarantine
 from shared.bus.streams import ASSESSMENTS, QUARANTINE, REPORTS, SUBMISSIONS, Stream
@@ -201,7 +201,7 @@ async def _cases(vault: Vault, senders: Collection[str], *, remove: bool) -> int
         kept = (replace(one, sender="") if one.sender in senders else one for one in case.sightings)
         return Change(replace(case, sightings=tuple(kept)))
 
-    async with AsyncRedis.from_url(vault.settings.redis_url.get_secret_value()) as redis:
+    async with connect(vault.settings.redis_url.get_secret_value()) as redis:
         store = CaseStore(redis)
         keys = [key.decode() async for key in redis.scan_iter(match=CASES, count=PAGE)]
         if remove:

@@ -17,6 +17,7 @@ from deploy.cli.console import err, fail, out, printable
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, find_target
 from deploy.cli.vault import open_vault
 from shared.bus import quarantine as store
+from shared.bus.connection import connect_blocking
 from shared.bus.streams import SUBMISSIONS
 from shared.vault.envelope import CannotOpenError, Envelope, binding_of
 
@@ -143,7 +144,7 @@ def _chosen(redis: Redis, ids: list[str] | None, all_: bool, group: str, contain
 @contextlib.contextmanager
 def _redis(data_dir: Path) -> Iterator[Redis]:
     try:
-        with Redis.from_url(find_target(data_dir).redis_url, socket_timeout=10, socket_connect_timeout=5) as redis:
+        with connect_blocking(find_target(data_dir).redis_url, socket_timeout=10, socket_connect_timeout=5) as redis:
             yield redis
     except RedisError as error:
         fail(f"Redis: {error}")

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from deploy.cli.console import fail
 from deploy.embedded.data_dir import DataDir, EmbeddedError
 from deploy.embedded.system import HOST, without_proxy
+from shared.bus.connection import connect_blocking
 from shared.bus.receipts import parse_receipt
 from shared.settings import Settings, get_settings
 from shared.vault.envelope import CannotOpenError, Envelope, Opener, WrappedKey, binding_of
@@ -135,7 +136,7 @@ def open_vault(data_dir: Path) -> Iterator[Vault]:
             autogenerate_session_id=False,
         )
         url = settings.redis_url.get_secret_value()
-        with Redis.from_url(url, socket_timeout=30, socket_connect_timeout=5) as redis:
+        with connect_blocking(url, socket_timeout=30, socket_connect_timeout=5) as redis:
             yield Vault(settings, clickhouse, redis)
     except ClickHouseError as error:
         fail(f"ClickHouse: {' '.join(str(error).split())[:300]}")

@@ -30,6 +30,7 @@ for i, one in ipairs(cmsgpack.unpack(ARGV[2])) do
     local hash, receipt, report_id, source, adapter, received_ms, value = unpack(one)
     local known = redis.call('GET', KEYS[i + 1])
     if known and string.sub(known, -#hash) == hash then
+        redis.call('EXPIRE', KEYS[i + 1], ARGV[1])
         new[i] = 0
     else
         redis.call('XADD', KEYS[1], '*', 'receipt', receipt, 'report_id', report_id, 'source', source,
@@ -43,6 +44,7 @@ return new
 _pack = msgspec.msgpack.encode
 _PER_CALL = 200
 _MOST_WAITING = 50_000
+_REPLICA_MILLISECONDS = 2_000
 
 
 class OverloadedError(Exception):
@@ -56,11 +58,13 @@ class Acceptor:
         redis: connection to the server that keeps them.
         sealer: seals each body before it leaves this process, so that nothing lies in clear in Redis or its files.
         receipt_seconds: how long a receipt and its duplicate check are remembered.
+        replicas: how many replicas of that server must hold a submission as well before it counts as kept.
     """
 
-    def __init__(self, redis: Redis, sealer: Sealer, *, receipt_seconds: int) -> None:
+    def __init__(self, redis: Redis, sealer: Sealer, *, receipt_seconds: int, replicas: int = 0) -> None:
         self._redis = redis
         self._sealer = sealer
+        self._replicas = replicas
         self._receipt_seconds = receipt_seconds
         self._waiting: list[tuple[Sequence[Submission], asyncio.Future[list[bool]]]] = []
         self._waiting_submissions = 0
@@ -119,7 +123,11 @@ class Acceptor:
                 entries = _pack([_entry(one) for one in part])
                 bodies = [self._sealer.seal(one.body, binding_of(one.receipt, one.source)) for one in part]
                 pipe.evalsha(self._script_sha, len(keys), *keys, self._receipt_seconds, entries, *bodies)
+            if self._replicas:
+                pipe.wait(self._replicas, _REPLICA_MILLISECONDS)
             answers = await pipe.execute()
+        if self._replicas and (held := answers.pop()) < self._replicas:
+            raise OverloadedError(f"{held} of {self._replicas} replicas hold what was written")
         return [bool(new) for answer in answers for new in answer]
 
 

@@ -88,7 +88,9 @@ class Webhook:
         self._knows_region = knows_region
         self._is_archived = is_archived
         self._asking = asking
-        self._acceptor = Acceptor(redis, sealer, receipt_seconds=settings.receipt_days * 86_400)
+        self._acceptor = Acceptor(
+            redis, sealer, receipt_seconds=settings.receipt_days * 86_400, replicas=settings.redis_replicas
+        )
         self._keys: dict[str, tuple[bytes, ...]] = {}
         self._active: dict[str, Source] = {}
         self._counters: dict[str, tuple[Counter, Counter]] = {}
