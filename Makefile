@@ -8,7 +8,7 @@ RUN := $(VENV)/bin
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup demo up test check lint types format bench requirements clean
+.PHONY: setup demo up test check lint types format bench chaos requirements clean
 
 setup: $(READY)
 
@@ -45,6 +45,10 @@ format: $(READY)
 
 bench: $(READY)
 	$(RUN)/salingjaga bench $(ARGS)
+
+# Break everything under load and count every receipt: some fifteen minutes.
+chaos: $(READY)
+	$(RUN)/python -m tests.chaos $(ARGS)
 
 # Pin what pyproject.toml asks for, with hashes and without naming any index.
 requirements: $(READY)

@@ -5,6 +5,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import extents
 from tests.chaos.run import Row, run
-from tests.chaos.world import running_world
+from tests.chaos.world import HIGH_WATER, SHORT_HIGH_WATER, running_world
 
 err = Console(stderr=True)
 
@@ -33,9 +34,8 @@ def main(
     err.print(f"seed {seed}")
     chosen = [
         (fault, extent)
-        for fault in FAULTS
-        if (extent := fault.short if short else fault.full)
-        and (not only or any(words.casefold() in fault.name.casefold() for words in only))
+        for fault, extent in extents(short=short)
+        if not only or any(words.casefold() in fault.name.casefold() for words in only)
     ]
     if not chosen:
         raise typer.BadParameter("no fault has these words in its name")
@@ -44,7 +44,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="salingjaga-chaos-", ignore_cleanup_errors=True) as temporary:
         where = folder or Path(temporary)
         where.mkdir(parents=True, exist_ok=True)
-        with running_world(where) as world:
+        with running_world(where, high_water=SHORT_HIGH_WATER if short else HIGH_WATER) as world:
             for row in run(world, chosen, per_second=per_second, say=_say(began)):
                 rows.append(row)
                 err.print(f"  {'kept' if row.good else 'BROKEN'}: {row.document()}", highlight=False)
@@ -54,7 +54,7 @@ def main(
     raise typer.Exit(0 if all(row.good for row in rows) else 1)
 
 
-def _say(began: float):  # type: ignore[no-untyped-def]
+def _say(began: float) -> Callable[[str], None]:
     def say(words: str) -> None:
         err.print(f"[{time.monotonic() - began:6.0f} s] {words}", highlight=False, markup=False)
 

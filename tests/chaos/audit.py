@@ -79,12 +79,12 @@ def _waiting(world: World) -> str:
     return ""
 
 
-def audit(world: World, load: Load, *, gone_since: float | None = None, emptied: Counter[str] | None = None) -> Audit:
+def audit(world: World, load: Load, *, since: float = 0.0, emptied: Counter[str] | None = None) -> Audit:
     """Count everything. Call it when the load has ended.
 
     Args:
         world, load: the system, and what it was sent.
-        gone_since: when Redis was emptied, if it was: what was accepted before and is nowhere is excepted.
+        since: when Redis was emptied last (monotonic): what was accepted before and is nowhere is excepted.
         emptied: receipts that earlier audits have excepted already; added to.
     """
     emptied = emptied if emptied is not None else Counter()
@@ -104,7 +104,7 @@ def audit(world: World, load: Load, *, gone_since: float | None = None, emptied:
     for kept in load.kept.values():
         known.add(kept.receipt)
         if kept.receipt not in shown and kept.receipt not in aside and kept.receipt not in emptied:
-            if gone_since is not None and kept.at < gone_since:
+            if kept.at < since:
                 emptied[kept.receipt] += 1
             else:
                 found.lost.append(kept.receipt)
@@ -115,6 +115,7 @@ def audit(world: World, load: Load, *, gone_since: float | None = None, emptied:
     found.excepted = len(emptied)
     found.doubled = [receipt for receipt, rows in shown.items() if rows > 1 or receipt not in known]
     _check_views(world, sum(shown.values()), found)
+    _check_vault(world, [kept.receipt for kept in load.kept.values() if not kept.bad and kept.at > since], found)
     _check_receipts(world, load, emptied, found)
     return found
 
@@ -126,6 +127,12 @@ def _check_views(world: World, reports: int, found: Audit) -> None:
     [row] = world.rows("SELECT countIf(kind = 'classify_failed') AS n FROM reports")
     if int(row["n"]):
         found.complaints.append(f"{row['n']} reports are not classified")
+
+
+def _check_vault(world: World, receipts: list[str], found: Audit) -> None:
+    sealed = {row["receipt"] for row in world.rows("SELECT DISTINCT receipt FROM salingjaga_vault.submissions")}
+    if missing := [receipt for receipt in receipts if receipt not in sealed]:
+        found.complaints.append(f"{len(missing)} submissions are not in the vault, for example {missing[0]}")
 
 
 def _check_receipts(world: World, load: Load, emptied: Counter[str], found: Audit) -> None:

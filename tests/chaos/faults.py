@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from shared.bus.streams import FLOWING
 from tests.backends import wait_for
 from tests.chaos.load import Load
 from tests.chaos.world import CLAIM_IDLE_SECONDS, PARTS, World
@@ -32,6 +33,7 @@ class Fault:
         full, short: its extent in the full and in the short form; without the latter it is left out there.
         replicas: further processes of each service that run meanwhile.
         empties: it removes what Redis alone held.
+        needs_small_disk: it is left out where the system does not lie on a disk that may be filled.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Fault:
     short: Extent | None = None
     replicas: int = 0
     empties: bool = False
+    needs_small_disk: bool = False
 
 
 def kill_any(world: World, load: Load, extent: Extent) -> None:
@@ -121,9 +124,9 @@ def groups_gone(world: World, load: Load, extent: Extent) -> None:
     for _ in range(extent.times):
         time.sleep(random.uniform(1, 2))
         with world.redis() as client:
-            for stream in ("submissions", "reports", "assessments", "alert-events"):
-                for group in client.xinfo_groups(f"salingjaga:{stream}"):  # type: ignore[union-attr]
-                    client.xgroup_destroy(f"salingjaga:{stream}", group["name"])
+            for stream in FLOWING:
+                for group in stream.groups:
+                    client.xgroup_destroy(stream.name, group)
 
 
 def kill_and_starve(world: World, load: Load, extent: Extent) -> None:
@@ -157,10 +160,12 @@ def redis_disk_full(world: World, load: Load, extent: Extent) -> None:
         time.sleep(extent.seconds)
 
 
-def clickhouse_disk_full(world: World, load: Load, extent: Extent) -> None:
-    """Nothing that ClickHouse writes finds room."""
-    with _no_growth(world, "clickhouse"):
-        time.sleep(extent.seconds)
+def disk_full(world: World, load: Load, extent: Extent) -> None:
+    """The disk under Redis, ClickHouse and the logs is full to the last byte."""
+    for _ in range(extent.times):
+        with world.full_disk():
+            time.sleep(extent.seconds)
+        time.sleep(2)
 
 
 @contextlib.contextmanager
@@ -207,15 +212,20 @@ FAULTS = (
     Fault("kill -9, any process", kill_any, Extent(100), Extent(7)),
     Fault("kill -9, the supervisor", kill_supervisor, Extent(3)),
     Fault("Redis away", redis_away, Extent(2, 15), Extent(1, 3)),
-    Fault("Redis frozen", redis_frozen, Extent(1, 30), Extent(1, 4)),
-    Fault("consumer groups destroyed", groups_gone, Extent(5), Extent(1)),
+    Fault("Redis frozen", redis_frozen, Extent(1, 30)),
+    Fault("consumer groups destroyed", groups_gone, Extent(5)),
     Fault("Redis emptied", redis_emptied, Extent(3), Extent(1), empties=True),
-    Fault("ClickHouse away", clickhouse_away, Extent(1, 120), Extent(1, 5)),
+    Fault("ClickHouse away", clickhouse_away, Extent(1, 120), Extent(1, 4)),
     Fault("ClickHouse frozen", clickhouse_frozen, Extent(1, 75)),
-    Fault("disk full for Redis", redis_disk_full, Extent(1, 15), Extent(1, 3)),
-    Fault("disk full for ClickHouse", clickhouse_disk_full, Extent(1, 15), Extent(1, 3)),
+    Fault("no file of Redis can grow", redis_disk_full, Extent(1, 15)),
+    Fault("disk full", disk_full, Extent(3, 15), Extent(1, 3), needs_small_disk=True),
     Fault("backlog above the high-water mark", backlog, Extent(1, 60), Extent(1, 60)),
     Fault("slow consumers, 3 replicas", slow_consumers, Extent(1, 3 * CLAIM_IDLE_SECONDS), replicas=2),
     Fault("kill -9, any process, 3 replicas", kill_any, Extent(20), replicas=2),
     Fault("replicas killed, ClickHouse away", kill_and_starve, Extent(1, 60), replicas=2),
 )
+
+
+def extents(*, short: bool) -> list[tuple[Fault, Extent]]:
+    """The faults of the full or the short form, with their extents."""
+    return [(fault, extent) for fault in FAULTS if (extent := fault.short if short else fault.full)]

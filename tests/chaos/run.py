@@ -62,9 +62,13 @@ def run(
     """
     load = Load(world.key, world.webhooks, world.redis, per_second)
     emptied: Counter[str] = Counter()
+    emptied_at = 0.0
     _warm_up(world, load)
     memory_before = _memory(world)
     for fault, extent in faults:
+        if fault.needs_small_disk and not world.has_small_disk:
+            say(f"{fault.name}: left out, this user may not mount a small disk")
+            continue
         say(f"{fault.name}: {extent.times} times" + (f", {extent.seconds:.0f} s" if extent.seconds else ""))
         if fault.replicas:
             world.start_replicas(fault.replicas)
@@ -77,7 +81,9 @@ def run(
         recovery = _recovery(world, load, undone)
         load.finish()
         say(f"{fault.name}: counting")
-        found = audit(world, load, gone_since=undone if fault.empties else None, emptied=emptied)
+        if fault.empties:
+            emptied_at = undone
+        found = audit(world, load, since=emptied_at, emptied=emptied)
         if fault.replicas:
             world.stop_replicas()
         memory = _memory(world)

@@ -5,9 +5,12 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +28,8 @@ SECRET_VARIABLE = "SALINGJAGA_SECRET_CHAOS"
 PARTS = ("redis", "clickhouse", *SERVICES)
 CLAIM_IDLE_SECONDS = 3.0
 HIGH_WATER = 20_000
+SHORT_HIGH_WATER = 3_000
+DISK_MB = 900
 
 
 @dataclass
@@ -101,6 +106,34 @@ class World:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
+    @property
+    def has_small_disk(self) -> bool:
+        """Whether the system lies on a disk of its own, which may be filled."""
+        return self.embedded.data_dir.parent.is_mount()
+
+    @contextlib.contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """The disk of the system filled to the last byte, until the end of the block."""
+        filler = self.embedded.data_dir.parent / "filler"
+        full = threading.Event()
+
+        def fill() -> None:
+            with filler.open("ab", buffering=0) as file:
+                while not full.is_set():
+                    try:
+                        file.write(bytes(1 << 16))
+                    except OSError:
+                        time.sleep(0.01)  # whatever becomes free is taken at once
+
+        filling = threading.Thread(target=fill, daemon=True)
+        filling.start()
+        try:
+            yield
+        finally:
+            full.set()
+            filling.join()
+            filler.unlink()
+
     @contextlib.contextmanager
     def away(self, part: str) -> Iterator[None]:
         """A part that is killed as often as it comes, until the end of the block."""
@@ -118,23 +151,12 @@ class World:
 
     def start_replicas(self, each: int) -> None:
         """Start so many further processes of each service, as a container would run them."""
-        credentials, runtime = self._credentials(), self.runtime()
         taken: set[int] = set()
         for service, arguments in SERVICES.items():
             for _ in range(each):
                 port = free_port(besides=taken)
                 taken.add(port)
-                environment = {
-                    **os.environ,
-                    **self.embedded.environment,
-                    "SALINGJAGA_REDIS_URL": f"redis://:{credentials['redis_password']}@127.0.0.1:{runtime['redis_port']}/0",
-                    "SALINGJAGA_CLICKHOUSE_PORT": str(runtime["clickhouse_port"]),
-                    "SALINGJAGA_CLICKHOUSE_USER": credentials["clickhouse_user"],
-                    "SALINGJAGA_CLICKHOUSE_PASSWORD": credentials["clickhouse_password"],
-                    "SALINGJAGA_NOTIFICATION_FILE": str(self.embedded.data_dir / "notifications.txt"),
-                    "SALINGJAGA_SENDER_KEY": credentials["sender_key"],
-                    "SALINGJAGA_PORT": str(port),
-                }
+                environment = {**_environment_of(self.pid(service)), "SALINGJAGA_PORT": str(port)}
                 log = (self.embedded.data_dir / "logs" / f"{service}-{port}.log").open("ab")
                 command = [sys.executable, "-m", "deploy.cli", "serve", *arguments]
                 process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
@@ -163,8 +185,26 @@ class World:
 
 
 @contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A file system of its own in a folder, small enough to be filled, where this user may mount one (root may)."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "chaos", str(folder)]
+    mounted = shutil.which("mount") and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextlib.contextmanager
 def running_world(folder: Path, *, high_water: int = HIGH_WATER) -> Iterator[World]:
     """A system in an empty folder, until the end of the block."""
+    with small_disk(folder / "disk"):
+        yield from _running_world(folder, high_water)
+
+
+def _running_world(folder: Path, high_water: int) -> Iterator[World]:
     config = folder / "config"
     config.mkdir()
     key = secrets.token_bytes(32)
@@ -174,7 +214,7 @@ def running_world(folder: Path, *, high_water: int = HIGH_WATER) -> Iterator[Wor
     )
     (config / "officers.yaml").write_text((ROOT / "deploy" / "config" / "officers.yaml").read_text())
     embedded = Embedded(
-        folder / "data",
+        folder / "disk" / "data",
         environment={
             SECRET_VARIABLE: "whsec_" + base64.b64encode(key).decode(),
             "SALINGJAGA_CONFIG_DIR": str(config),
@@ -198,6 +238,11 @@ def _ready(port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=3, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def _environment_of(pid: int) -> dict[str, str]:
+    variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(variable.split("=", 1) for variable in variables if "=" in variable)
 
 
 def _lives(pid: int) -> bool:

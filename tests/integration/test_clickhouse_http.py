@@ -7,7 +7,6 @@ import ipaddress
 import json
 import queue
 import re
-import resource
 import signal
 import socket
 import subprocess
@@ -812,26 +811,6 @@ class TestAnalyst:
 
 class TestDurability:
     """What was acknowledged is there, once, whatever happens."""
-
-    def test_rows_that_find_no_room_on_the_disk_are_not_acknowledged_and_go_in_when_there_is_room_again(
-        self, own: Server
-    ) -> None:
-        server = own
-        server.post("CREATE TABLE rows (n UInt32) ENGINE = MergeTree ORDER BY n").raise_for_status()
-        assert server.process is not None
-
-        def limit_files(size: int) -> None:  # no file may grow beyond it, as on a full disk
-            assert server.process is not None
-            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-        rows = "".join(f"{n}\n" for n in range(1_000))
-        limit_files(16)
-        refused = server.post(rows, query="INSERT INTO rows FORMAT TSV")
-        limit_files(resource.RLIM_INFINITY)
-        assert refused.status_code == 500, refused.text
-        assert server.post("SELECT count() FROM rows").text == "0\n"
-        server.post(rows, query="INSERT INTO rows FORMAT TSV").raise_for_status()
-        assert server.post("SELECT count(), sum(n) FROM rows").text == "1000\t499500\n"
 
     def test_rows_that_a_constraint_refuses_are_not_acknowledged(self, own: Server) -> None:
         server = own

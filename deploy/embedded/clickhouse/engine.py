@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -25,6 +26,8 @@ from deploy.embedded.clickhouse.wire import ExternalTable
 TIMEZONE = "UTC"
 GIB = 1024**3
 MIB = 1024**2
+KEPT_FREE_BYTES = 100 * MIB
+"""Below that nothing more is inserted."""
 
 SERVER_SETTINGS: Mapping[str, int] = {
     "max_server_memory_usage": 2 * GIB,
@@ -120,7 +123,7 @@ class Engine:
         self._store = str(folder / "store")
         self._connect = _load()
         self._root = _open(self._connect, self._store, folder / "engine.xml")
-        row = Handle(self._root).query("SELECT version(), displayName()").data.decode()
+        row = Handle(self._root, self._store).query("SELECT version(), displayName()").data.decode()
         self.version, _, self.display_name = row.rstrip("\n").partition("\t")
 
     def handle(self, access: Access, database: str, label: str, settings: Mapping[str, str]) -> "Handle":
@@ -136,7 +139,7 @@ class Engine:
         start = {**HANDLE_SETTINGS[access], "log_comment": label, "database": database}
         with _clickhouse_errors():
             connection = self._connect(f"{self._store}?{urlencode(start)}")
-        handle = Handle(connection)
+        handle = Handle(connection, self._store)
         try:
             handle.set(settings)
         except ClickHouseError:
@@ -168,8 +171,9 @@ class Engine:
 class Handle:
     """One session. Not for two threads at once."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, store: str | Path) -> None:
         self._connection = connection
+        self._store = store
 
     def set(self, settings: Mapping[str, str]) -> None:
         """Change settings of this session. Raises `ClickHouseError` when the engine refuses one."""
@@ -220,14 +224,18 @@ class Handle:
             data: the rows, in pieces.
 
         Raises:
-            ClickHouseError: a row does not fit, or what was written could not be kept.
+            ClickHouseError: a row does not fit, the disk is nearly full, or what was written could not be kept.
         """
+        refuse_when_nearly_full(shutil.disk_usage(self._store).free)
         # Not by the engine's `send_insert`: it says that rows are written when the disk is full or a constraint refuses
         # them. A statement that reads them from a file reports both.
         with _file_of_rows() as (file, name):
-            for piece in data:
-                file.write(piece)
-            file.flush()
+            try:
+                for piece in data:
+                    file.write(piece)
+                file.flush()
+            except OSError as error:
+                raise ClickHouseError(75, "CANNOT_WRITE_TO_FILE_DESCRIPTOR", f"Rows not taken: {error}") from error
             source = b"\nFROM INFILE " + quote(name).encode() + b" COMPRESSION 'none'\n"
             answer = self.query(into + source + settings + b" FORMAT " + input_format.encode())
         return Counts(written_rows=answer.counts.written_rows, written_bytes=answer.counts.written_bytes)
@@ -242,6 +250,20 @@ class Handle:
     def close(self) -> None:
         """End the session; what still runs in it is stopped."""
         self._connection.close()
+
+
+def refuse_when_nearly_full(free_bytes: int) -> None:
+    """Raise `ClickHouseError` when the disk has too little room left for an insert to end well.
+
+    The engine looks for room before it writes a part; a write that fails after that leaves a part that cannot be read,
+    and the engine does not say so.
+    """
+    if free_bytes < KEPT_FREE_BYTES:
+        raise ClickHouseError(
+            243,
+            "NOT_ENOUGH_SPACE",
+            f"The disk has {free_bytes // MIB} MiB left; free some space, at least {KEPT_FREE_BYTES // MIB} MiB",
+        )
 
 
 @contextlib.contextmanager
