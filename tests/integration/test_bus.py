@@ -314,6 +314,25 @@ async def test_a_group_that_is_missing_holds_the_trimming_back(client: Redis) ->
     assert await trim(client, ASSESSMENTS) == 0
 
 
+async def test_after_a_clock_that_was_an_hour_ahead_messages_flow_on_in_their_order_and_are_trimmed(
+    client: Redis, redis_url: str
+) -> None:
+    await submit(client, *numbers(500))
+    newest = (await client.xinfo_stream(SUBMISSIONS.name))["last-generated-id"]
+    ahead = int(newest.partition(b"-")[0]) + 3_600_000
+    await client.xadd(SUBMISSIONS.name, {b"body": b"000500"}, id=f"{ahead}-0")
+    await submit(client, *numbers(500, 501))  # the clock is right again, the stream's ids stay ahead
+    async with running(copying(redis_url, batch_size=100)):
+        await eventually(lambda: has(client, numbers(1_001)))
+        assert [fields[b"body"] for _, fields in await client.xrange(REPORTS.name)] == numbers(1_001)
+        await client.xreadgroup("vault", "reader", {SUBMISSIONS.name: ">"}, count=2_000, noack=True)
+        await eventually(lambda: at_most(client, SUBMISSIONS.name, 200))
+
+
+async def at_most(client: Redis, stream: str, count: int) -> bool:
+    return await client.xlen(stream) <= count
+
+
 async def test_two_consumers_share_a_stream_and_each_message_is_handled_once(client: Redis, redis_url: str) -> None:
     await submit(client, *numbers(2_000))
     async with running(copying(redis_url)), running(copying(redis_url)):
