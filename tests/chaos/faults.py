@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from shared.bus.streams import FLOWING
+from shared.bus.streams import FLOWING, SUBMISSIONS
 from tests.backends import wait_for
 from tests.chaos.load import Load
 from tests.chaos.world import CLAIM_IDLE_SECONDS, PARTS, World
@@ -142,11 +142,19 @@ def kill_and_starve(world: World, load: Load, extent: Extent) -> None:
 
 def backlog(world: World, load: Load, extent: Extent) -> str | None:
     """Nobody reads while more is posted than may wait: new reports are refused with the time to come back."""
-    before, usual = load.refusals[503], load.per_second
+    usual, before = load.per_second, load.refusals[503]
+
+    def full_and_refusing() -> bool:
+        nonlocal before
+        with world.redis() as client:
+            if client.xlen(SUBMISSIONS.name) <= world.high_water:  # type: ignore[operator]
+                before = load.refusals[503]
+        return load.refusals[503] > before
+
     with world.frozen(world.pid("normaliser")):
         load.per_second = 100_000.0
         try:
-            wait_for(lambda: load.refusals[503] > before, seconds=extent.seconds)
+            wait_for(full_and_refusing, seconds=extent.seconds)
         except AssertionError:
             return f"no 503 within {extent.seconds:.0f} s"
         finally:

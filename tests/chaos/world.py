@@ -40,11 +40,13 @@ class World:
         embedded: the system, as a user runs it.
         key: the secret that reports of the source `chaos` are signed with.
         webhooks: where reports may be sent: the system's own webhook, and those of further replicas.
+        high_water: how many messages may wait before new ones are refused.
     """
 
     embedded: Embedded
     key: bytes
     webhooks: list[str]
+    high_water: int
     replicas: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     # Looking into it
@@ -223,7 +225,7 @@ def _running_world(folder: Path, high_water: int) -> Iterator[World]:
         },
     )
     embedded.start()
-    world = World(embedded, key, [embedded.url])
+    world = World(embedded, key, [embedded.url], high_water)
     try:
         yield world
     finally:
