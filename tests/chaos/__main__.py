@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tests.chaos.faults import extents
 from tests.chaos.run import Row, run
-from tests.chaos.world import HIGH_WATER, SHORT_HIGH_WATER, running_world
+from tests.chaos.world import running_world
 
 err = Console(stderr=True)
 
@@ -44,7 +44,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="salingjaga-chaos-", ignore_cleanup_errors=True) as temporary:
         where = folder or Path(temporary)
         where.mkdir(parents=True, exist_ok=True)
-        with running_world(where, high_water=SHORT_HIGH_WATER if short else HIGH_WATER) as world:
+        with running_world(where) as world:
             for row in run(world, chosen, per_second=per_second, say=_say(began)):
                 rows.append(row)
                 err.print(f"  {'kept' if row.good else 'BROKEN'}: {row.document()}", highlight=False)

@@ -227,7 +227,7 @@ FAULTS = (
     Fault("ClickHouse frozen", clickhouse_frozen, Extent(1, 75)),
     Fault("no file of Redis can grow", redis_disk_full, Extent(1, 15)),
     Fault("disk full", disk_full, Extent(3, 15), Extent(1, 3), needs_small_disk=True),
-    Fault("backlog above the high-water mark", backlog, Extent(1, 60), Extent(1, 60)),
+    Fault("backlog above the high-water mark", backlog, Extent(1, 60)),
     Fault("slow consumers, 3 replicas", slow_consumers, Extent(1, 3 * CLAIM_IDLE_SECONDS), replicas=2),
     Fault("kill -9, any process, 3 replicas", kill_any, Extent(20), replicas=2),
     Fault("replicas killed, ClickHouse away", kill_and_starve, Extent(1, 60), replicas=2),

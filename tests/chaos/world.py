@@ -28,7 +28,6 @@ SECRET_VARIABLE = "SALINGJAGA_SECRET_CHAOS"
 PARTS = ("redis", "clickhouse", *SERVICES)
 CLAIM_IDLE_SECONDS = 3.0
 HIGH_WATER = 20_000
-SHORT_HIGH_WATER = 3_000
 DISK_MB = 900
 
 
@@ -46,7 +45,7 @@ class World:
     embedded: Embedded
     key: bytes
     webhooks: list[str]
-    high_water: int
+    high_water: int = HIGH_WATER
     replicas: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     # Looking into it
@@ -200,13 +199,13 @@ def small_disk(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def running_world(folder: Path, *, high_water: int = HIGH_WATER) -> Iterator[World]:
+def running_world(folder: Path) -> Iterator[World]:
     """A system in an empty folder, until the end of the block."""
     with small_disk(folder / "disk"):
-        yield from _running_world(folder, high_water)
+        yield from _running_world(folder)
 
 
-def _running_world(folder: Path, high_water: int) -> Iterator[World]:
+def _running_world(folder: Path) -> Iterator[World]:
     config = folder / "config"
     config.mkdir()
     key = secrets.token_bytes(32)
@@ -221,11 +220,11 @@ def _running_world(folder: Path, high_water: int) -> Iterator[World]:
             SECRET_VARIABLE: "whsec_" + base64.b64encode(key).decode(),
             "SALINGJAGA_CONFIG_DIR": str(config),
             "SALINGJAGA_CLAIM_IDLE_SECONDS": str(CLAIM_IDLE_SECONDS),
-            "SALINGJAGA_BACKLOG_HIGH_WATER": str(high_water),
+            "SALINGJAGA_BACKLOG_HIGH_WATER": str(HIGH_WATER),
         },
     )
     embedded.start()
-    world = World(embedded, key, [embedded.url], high_water)
+    world = World(embedded, key, [embedded.url])
     try:
         yield world
     finally:
