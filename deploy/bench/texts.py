@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-WORDINGS = Path(__file__).resolve().parents[2] / "services" / "classify" / "corpus" / "dev.jsonl"
+WORDINGS = Path(__file__).resolve().parents[2] / "services" / "classify" / "corpus" / "train" / "dev.jsonl"
 
 _PLACES = (
     "di Kec. Paringin, Balangan", "di Kabupaten Tanah Laut", "di Balikpapan Selatan", "di Kubu Raya, Kalbar",

@@ -15,7 +15,7 @@ from services.classify.engine import LONGEST_TEXT, Classifier
 from services.classify.tokens import MARKS, TOKEN
 from shared.contracts import Judgement, Kind, RiskClass
 
-CORPUS = Path(services.classify.__file__).parent / "corpus" / "dev.jsonl"
+CORPUS = Path(services.classify.__file__).parent / "corpus" / "train" / "dev.jsonl"
 CLASSIFIER = Classifier.load()
 WORDS = st.sampled_from(
     [
