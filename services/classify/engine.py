@@ -23,21 +23,23 @@ LONGEST_TEXT = 30_000
 """Characters of a text that are read; the rest of a longer one is not."""
 
 _URGENT_STAGES = frozenset({Stage.MASA_TENANG, Stage.PUNGUT_HITUNG, Stage.PSU})
-_RULE_WEIGHT = 0.5
+_RULE_WEIGHT = 0.2
 _RULE_OFFSET = 0.2
 _RULE_RANGE = (-2.0, 4.0)
 """How much the best filled frame moves the model's log-odds of a violation, and within which limits."""
 _PLAIN_STATEMENT = 1.2
-_MOST_DOUBT = -0.6
-"""A frame filled with at least these log-odds, against which no sign of tone speaks, cannot be doubted further."""
-_PLAIN_DENIAL = -0.8
+_MOST_DOUBT = -0.25
+"""A frame filled with at least these log-odds in a text that names an official, against which no sign of tone speaks,
+cannot be doubted further."""
+_PLAIN_DENIAL = -0.4
 _DENIAL_COST = 0.5
 """Where signs of tone push every filled frame below the first, the model must be surer by the second."""
 _LEAST_SHOWN = 0.5
+_MORE_SHOWN = 0.9
 _UNSUPPORTED = -0.1
-_CLASS_WEIGHT = 0.6
+_CLASS_WEIGHT = 0.45
 _CODE_WEIGHT = 0.4
-_CODE_THRESHOLD = -1.7
+_CODE_THRESHOLD = -2.0
 _PRIORITY_STEP = 0.25
 """Log-odds by which a less specific code of a group must be more likely to be preferred."""
 _JOINED_COST = 0.7
@@ -114,6 +116,9 @@ class Classifier:
             "place": self._mask(("place.any", "place.prop", "obj.worship", "obj.school", "obj.facility")),
             "proof": self._mask(("proof.word",)),
         }
+        self._named = self._element_masks["actor"] & ~self._mask(
+            ("actor.me", "actor.voter", "actor.broker", "actor.kin", "actor.campaign", "actor.organizer")
+        )
         self._plan = self._mask(("real.plan",))
         self._past = self._mask(("real.past",))
         self._verdict = self._mask(("real.verdict",))
@@ -200,7 +205,8 @@ class Classifier:
         """What frames and model say together: log-odds of a violation, its class, and the codes that hold."""
         low, high = _RULE_RANGE
         best = max((c.logit for c in candidates.values()), default=low)
-        stated = any(not c.contested and c.logit >= _PLAIN_STATEMENT for c in candidates.values())
+        named = mask & self._named
+        stated = named and any(not c.contested and c.logit >= _PLAIN_STATEMENT for c in candidates.values())
         tone = max(opinion.violation, _MOST_DOUBT) if stated else opinion.violation
         if candidates and best <= _PLAIN_DENIAL:
             tone -= _DENIAL_COST
@@ -228,11 +234,15 @@ class Classifier:
         handouts = [c.logit for code, c in candidates.items() if code in codes and c.code.handout]
         if primary == RiskClass.NEUTRALITY and handouts and max(handouts) >= max(rules[primary] - 1, _PLAIN_HANDOUT):
             primary = RiskClass.MONEY_POLITICS
-        # The model alone accuses nobody: half of what an offence consists of must be in the words.
+        # The model alone accuses nobody: half of what an offence consists of must be in the words, and more beside an
+        # offence of the same class that a frame has found.
+        stated_classes = {self._codes[code].risk_class for code in codes if code in candidates}
         codes = {
             code: score
             for code, score in codes.items()
-            if code in candidates or self._reader.share_shown(code, mask) >= _LEAST_SHOWN
+            if code in candidates
+            or self._reader.share_shown(code, mask)
+            >= (_MORE_SHOWN if self._codes[code].risk_class in stated_classes else _LEAST_SHOWN)
         }
         if not any(self._codes[code].risk_class == primary for code in codes):
             violation = min(violation, _UNSUPPORTED)

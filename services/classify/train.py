@@ -31,6 +31,8 @@ PENALTY = 0.1
 CODE_WEIGHT = 0.5
 HARMLESS_SHARE = 0.42
 """Weight of the harmless texts as a whole: the corpus holds more of them than the field does."""
+RARITY = 0.5
+"""Power of the logarithm of how rare a feature is, by which it is scaled: rare words are learnt faster."""
 LEAST_TEXTS = 2
 """A feature seen in fewer texts is not learnt: it would only remember that text."""
 
@@ -66,7 +68,9 @@ def version_of(items: Items, pack: RulePack) -> str:
     for item in items:
         digest.update(json.dumps([item["text"], item["labels"], item["primary"]]).encode())
     digest.update(pack.lexicon.model_dump_json().encode())
-    digest.update(repr((pack.frames.rewrites, STEPS, LEARNING_RATE, PENALTY, CODE_WEIGHT, HARMLESS_SHARE)).encode())
+    digest.update(
+        repr((pack.frames.rewrites, STEPS, LEARNING_RATE, PENALTY, CODE_WEIGHT, HARMLESS_SHARE, RARITY)).encode()
+    )
     return f"{pack.version}-{digest.hexdigest()[:8]}"
 
 
@@ -88,8 +92,11 @@ def train(items: Items, pack: RulePack, version: str) -> tuple[TextModel, dict[s
         columns.extend(indices)
         values.extend(weights)
     everything = csr_matrix((np.array(values, dtype=np.float32), (rows, columns)), shape=(len(items), BUCKETS))
-    kept = np.flatnonzero(np.bincount(everything.indices, minlength=BUCKETS) >= LEAST_TEXTS)
-    design = everything[:, kept].tocsr()
+    texts_with = np.bincount(everything.indices, minlength=BUCKETS)
+    kept = np.flatnonzero(texts_with >= LEAST_TEXTS)
+    scale = np.maximum(np.log(len(items) / texts_with[kept]), 0) ** RARITY
+    scale /= np.sqrt(np.average(scale**2, weights=texts_with[kept]))
+    design = everything[:, kept].multiply(scale.astype(np.float32)).tocsr()
 
     classes = [c.value for c in CLASSES]
     goal_class = np.zeros((len(items), len(classes)), dtype=np.float32)
@@ -104,7 +111,7 @@ def train(items: Items, pack: RulePack, version: str) -> tuple[TextModel, dict[s
     importance = np.where(harmless == 1, HARMLESS_SHARE / share, (1 - HARMLESS_SHARE) / (1 - share))
     weights_array, bias = _fit(design, goal_class, goal_codes, importance.astype(np.float32))
     full = np.zeros((BUCKETS, weights_array.shape[1]), dtype=np.float32)
-    stored = weights_array.astype(np.float16)
+    stored = (weights_array * scale[:, None]).astype(np.float16)
     full[kept] = stored.astype(np.float32)
     arrays = {
         "rows": kept.astype(np.uint16 if BUCKETS <= 1 << 16 else np.uint32),
