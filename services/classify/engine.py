@@ -24,13 +24,9 @@ LONGEST_TEXT = 30_000
 
 _URGENT_STAGES = frozenset({Stage.MASA_TENANG, Stage.PUNGUT_HITUNG, Stage.PSU})
 _RULE_WEIGHT = 0.2
-_RULE_OFFSET = 0.2
+_RULE_OFFSET = 0.6
 _RULE_RANGE = (-2.0, 4.0)
 """How much the best filled frame moves the model's log-odds of a violation, and within which limits."""
-_PLAIN_STATEMENT = 1.2
-_MOST_DOUBT = -0.25
-"""A frame filled with at least these log-odds in a text that names an official, against which no sign of tone speaks,
-cannot be doubted further."""
 _PLAIN_DENIAL = -0.4
 _DENIAL_COST = 0.5
 """Where signs of tone push every filled frame below the first, the model must be surer by the second."""
@@ -116,9 +112,6 @@ class Classifier:
             "place": self._mask(("place.any", "place.prop", "obj.worship", "obj.school", "obj.facility")),
             "proof": self._mask(("proof.word",)),
         }
-        self._named = self._element_masks["actor"] & ~self._mask(
-            ("actor.me", "actor.voter", "actor.broker", "actor.kin", "actor.campaign", "actor.organizer")
-        )
         self._plan = self._mask(("real.plan",))
         self._past = self._mask(("real.past",))
         self._verdict = self._mask(("real.verdict",))
@@ -205,12 +198,8 @@ class Classifier:
         """What frames and model say together: log-odds of a violation, its class, and the codes that hold."""
         low, high = _RULE_RANGE
         best = max((c.logit for c in candidates.values()), default=low)
-        named = mask & self._named
-        stated = named and any(not c.contested and c.logit >= _PLAIN_STATEMENT for c in candidates.values())
-        tone = max(opinion.violation, _MOST_DOUBT) if stated else opinion.violation
-        if candidates and best <= _PLAIN_DENIAL:
-            tone -= _DENIAL_COST
-        violation = tone + _RULE_WEIGHT * (min(high, max(low, best)) - _RULE_OFFSET)
+        violation = opinion.violation - (_DENIAL_COST if candidates and best <= _PLAIN_DENIAL else 0)
+        violation += _RULE_WEIGHT * (min(high, max(low, best)) - _RULE_OFFSET)
         rules = dict.fromkeys(_CLASS_ORDER, -1.0)
         for candidate in candidates.values():
             rules[candidate.code.risk_class] = max(rules[candidate.code.risk_class], candidate.logit)
@@ -262,7 +251,7 @@ class Classifier:
         fired = [candidates[code] for code in labels if code in candidates]
         status = self._status(fired, case.mask)
         findings = tuple(self._finding(self._codes[code], candidates.get(code), view, case, status) for code in labels)
-        shares = _risks(view)
+        shares = self._risks(view)
         strongest = max(fired, key=lambda c: c.logit, default=None)
         if strongest is None:
             reason = "model teks: menyerupai laporan " + self._codes[max(view.codes, key=lambda c: view.codes[c])].name
@@ -310,7 +299,7 @@ class Classifier:
             code=code.code,
             name=code.name,
             risk_class=code.risk_class,
-            risk=round(_probability(view.violation) * _probability(view.codes[code.code] + 1), 4),
+            risk=round(self._chance(view) * _probability(view.codes[code.code] + 1), 4),
             severity=self._severity(code, here, case.stage, status),
             evidence=_evidence(spans, case),
             elements=self._elements(code, slots, case.mask),
@@ -358,7 +347,7 @@ class Classifier:
         if kind == Kind.OTHER and cleared >= weights.get(Kind.OTHER, 0.0) / 2 > 0:
             status = Status.CLEARED
         reason = reasons.get(kind, (0.0, "tidak ada peristiwa pelanggaran yang dinyatakan"))[1]
-        shares = _risks(view)
+        shares = self._risks(view)
         return Judgement(
             kind=kind,
             status=status,
@@ -372,6 +361,17 @@ class Classifier:
             rule_pack_version=self.rule_pack_version,
             model_version=self.model_version,
         )
+
+    def _risks(self, view: _View) -> dict[RiskClass, float]:
+        """The calibrated chance of a violation, shared out over the classes."""
+        top = max(view.classes.values())
+        weights = {c: math.exp(s - top) for c, s in view.classes.items()}
+        total = sum(weights.values())
+        chance = self._chance(view)
+        return {c: round(chance * w / total, 4) for c, w in weights.items()}
+
+    def _chance(self, view: _View) -> float:
+        return _probability(self.model.certainty * view.violation)
 
     def _mask(self, names: Iterable[str]) -> int:
         mask = 0
@@ -399,14 +399,6 @@ def _stands_before(sign: _Sign, filled: Filled) -> bool:
 
 def _probability(logit: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
-
-
-def _risks(view: _View) -> dict[RiskClass, float]:
-    """The chance of a violation, shared out over the classes; the classes of found codes keep at least theirs."""
-    top = max(view.classes.values())
-    weights = {c: math.exp(s - top) for c, s in view.classes.items()}
-    total = sum(weights.values())
-    return {c: round(_probability(view.violation) * w / total, 4) for c, w in weights.items()}
 
 
 def _evidence(spans: Sequence[tuple[int, int]], case: _Case) -> tuple[Evidence, ...]:

@@ -100,11 +100,15 @@ class TextModel:
     Serves one matcher, whose entries it marks, and one thread: it remembers the words it has met.
     """
 
-    def __init__(self, weights: Vector, bias: Vector, codes: Sequence[str], version: str) -> None:
+    def __init__(
+        self, weights: Vector, bias: Vector, codes: Sequence[str], version: str, certainty: float = 1.0
+    ) -> None:
         self._weights = weights
         self._bias = bias
         self._places = {code: place for place, code in enumerate(codes, start=len(CLASSES))}
         self.version = version
+        self.certainty = certainty
+        """Factor by which the log-odds of a violation must be stretched to be a chance; learnt with the model."""
         self._by_concept = np.zeros((0, len(bias)), dtype=np.float32)
         # One row for each spelling met: its share of the scores and, last, of how many features that is the sum.
         self._shares = np.zeros((_FIRST_WORDS, len(bias) + 1), dtype=np.float32)
@@ -120,7 +124,8 @@ class TextModel:
             with np.load(source, allow_pickle=False) as arrays:
                 weights = np.zeros((BUCKETS, arrays["bias"].shape[0]), dtype=np.float32)
                 weights[arrays["rows"]] = arrays["weights"].astype(np.float32)
-                return cls(weights, arrays["bias"], [str(c) for c in arrays["codes"]], str(arrays["version"]))
+                codes = [str(code) for code in arrays["codes"]]
+                return cls(weights, arrays["bias"], codes, str(arrays["version"]), float(arrays["certainty"]))
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(f"{source}: not a model this version can use: {error}") from None
 
