@@ -12,8 +12,10 @@ from services.classify.engine import Classifier, names_in
 from services.classify.evaluate import evaluate
 from services.classify.model import DEFAULT_MODEL, TextModel, text_features
 from services.classify.pack import RulePack
-from services.classify.train import held_out_files, read_corpus, train, training_files, version_of
+from services.classify.split import split_table
+from services.classify.train import certainty_of, held_out_files, read_corpus, train, training_files, version_of
 from shared.config.errors import ConfigError
+from shared.contracts import Judgement
 
 NEAR_COPY = 0.35
 """Share of the runs of three words that two texts have in common, from which one was written after the other."""
@@ -133,10 +135,11 @@ def test_the_sample_articles_are_prevention() -> None:
 @pytest.mark.parametrize("path", held_out_files(), ids=lambda path: path.stem)
 def test_texts_that_nobody_trained_on_keep_a_floor(path: Path) -> None:
     result = measure(path)
-    assert result.violation_accuracy >= 0.88
-    assert min(result.classes[c].f1 for c in ("neutrality", "money_politics")) >= 0.86
-    assert result.classes["other_risk"].f1 >= 0.76
-    assert len(result.false_alarms) <= 0.2 * result.harmless
+    assert result.violation_accuracy >= 0.9
+    assert min(result.classes[c].f1 for c in ("neutrality", "money_politics")) >= 0.88
+    assert result.classes["other_risk"].f1 >= 0.82
+    assert result.codes_micro.f1 >= 0.77
+    assert len(result.false_alarms) <= 0.15 * result.harmless
 
 
 def test_no_text_held_out_is_a_near_copy_of_one_trained_on() -> None:
@@ -153,6 +156,24 @@ def test_no_text_held_out_is_a_near_copy_of_one_trained_on() -> None:
         for theirs, others in trained
         if some & others and len(some & others) >= NEAR_COPY * len(some | others)
     ] == []
+
+
+def test_the_table_of_the_split_counts_every_text_once_in_each_trait() -> None:
+    trained, held_out = read_corpus(training_files()), read_corpus(held_out_files())
+    rows = [line.strip("|").split("|") for line in split_table(trained, held_out).splitlines()[2:]]
+    for kind in ("all", "class", "register", "language"):
+        counted = [(int(row[2]), int(row[3])) for row in rows if row[0].strip() == kind]
+        assert tuple(map(sum, zip(*counted, strict=True))) == (len(trained), len(held_out))
+
+
+def test_certainty_stretches_risks_that_were_too_timid_and_shrinks_those_too_sure() -> None:
+    def judged(risk: float, right: int) -> list[tuple[dict[str, Any], Judgement]]:
+        blank = Classifier.load().judge("")
+        judgement = blank.model_copy(update={"money_politics_risk": risk, "neutrality_risk": 0.0, "other_risk": 0.0})
+        return [({"is_violation_report": number < right}, judgement) for number in range(100)]
+
+    assert certainty_of(judged(0.6, 90)) > 1
+    assert certainty_of(judged(0.95, 70)) < 1
 
 
 def test_the_same_texts_train_the_same_model_and_serving_agrees_with_training() -> None:
