@@ -11,16 +11,15 @@ from deploy.bench.baselines.keywords import KEYWORDS, find_keywords
 from deploy.bench.baselines.tfidf import trained_tfidf
 from deploy.bench.processes import Say
 from deploy.bench.result import BenchError, Figure, Outcome, median
-from deploy.bench.texts import WORDINGS, varied_texts
+from deploy.bench.texts import varied_texts
 from services.classify.engine import Classifier
-from services.classify.train import read_corpus
+from services.classify.train import held_out_files, read_corpus, training_files
 from services.ingest.normaliser import place_text
 from shared.contracts import Regime, Stage
 from shared.regions import RegionResolver
 
 TEXT_CHARACTERS = 300
 ROUNDS = 3
-HELD_OUT = ("heldout_citizen.jsonl", "heldout_press.jsonl")
 LONG_UNITS = ("7", "a", "amplop ", "([{<", "😂", "rp", "08123456789 ")
 """What texts of 10 KB are made of, to find the slowest."""
 _LOAD = """
@@ -57,7 +56,7 @@ def measure_classifier(texts: int, say: Say) -> Outcome:
     def normalise(text: str) -> str:
         return place_text("", text, resolver)[1]
 
-    corpus = read_corpus([WORDINGS])
+    corpus = read_corpus(training_files())
     say("classifier: training the TF-IDF baseline")
     tfidf = trained_tfidf([i["text"] for i in corpus], [i["is_violation_report"] for i in corpus])
     alone: list[float] = []
@@ -100,7 +99,7 @@ def measure_classifier(texts: int, say: Say) -> Outcome:
     def ours(text: str) -> bool:
         return classifier.judge(normalise(text)).is_violation_report
 
-    held_out = read_corpus([WORDINGS.with_name(name) for name in HELD_OUT])
+    held_out = read_corpus(held_out_files())
     (f1, alarms), *others = (_quality(judged, held_out) for judged in (ours, lambda t: bool(find_keywords(t)), tfidf))
     harmless = sum(not item["is_violation_report"] for item in held_out)
     for (their_f1, their_alarms), name in zip(others, (against, "TF-IDF, logistic regression"), strict=True):

@@ -13,7 +13,7 @@ from rich.text import Text
 from deploy.cli.console import err, fail, out
 from services.classify.model import DEFAULT_MODEL
 from services.classify.pack import RulePack
-from services.classify.train import CORPUS, read_corpus, version_of
+from services.classify.train import certainty_of, judged_unseen, read_corpus, training_files, version_of
 from services.classify.train import train as fit
 
 
@@ -25,12 +25,14 @@ def train(
     if not to.parent.is_dir():
         fail(f"{to}: there is no folder {to.parent}")
     try:
-        items = read_corpus([CORPUS])
+        items = read_corpus(training_files())
     except (OSError, ValueError) as error:
         fail(str(error))
     pack = RulePack.load()
-    with err.status(f"Training on {len(items)} texts, about half a minute ..."):
-        _, arrays = fit(items, pack, version_of(items, pack))
+    with err.status(f"Training on {len(items)} texts, about a minute ..."):
+        judged = judged_unseen(training_files(), pack)
+        certainty = certainty_of(pair for pairs in judged.values() for pair in pairs)
+        _, arrays = fit(items, pack, version_of(items, pack), certainty)
     unfinished = to.with_name(to.name + ".part")
     try:
         with unfinished.open("wb") as file:

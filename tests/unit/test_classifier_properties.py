@@ -17,7 +17,7 @@ from services.ingest.normaliser import place_text
 from shared.contracts import Judgement
 from shared.regions import RegionResolver
 
-CORPUS = Path(services.classify.__file__).parent / "corpus" / "dev.jsonl"
+CORPUS = Path(services.classify.__file__).parent / "corpus" / "train" / "dev.jsonl"
 CLASSIFIER = Classifier.load()
 RESOLVER = RegionResolver.load()
 CODES = [rule.code for rule in RulePack.load().codes.codes]
