@@ -8,7 +8,7 @@ RUN := $(VENV)/bin
 READY := $(VENV)/ready
 ARGS ?=
 
-.PHONY: setup demo up test check lint types format bench chaos requirements clean
+.PHONY: setup demo up test check lint types format bench chaos audit requirements clean
 
 setup: $(READY)
 
@@ -49,6 +49,11 @@ bench: $(READY)
 # Break everything under load and count every receipt: some fifteen minutes.
 chaos: $(READY)
 	$(RUN)/python -m tests.chaos $(ARGS)
+
+# Ask the advisory service of PyPI for known weaknesses of what is pinned.
+audit: $(READY)
+	@$(RUN)/pip-audit --strict --require-hashes --disable-pip -r requirements.txt || { status=$$?; \
+		echo "Either weaknesses are listed above, or the advisory service could not be asked; see which."; exit $$status; }
 
 # Pin what pyproject.toml asks for, with hashes and without naming any index.
 requirements: $(READY)

@@ -27,6 +27,7 @@ from shared.bus.healing import heal_reads, until_redis_answers
 from shared.bus.streams import Stream, ensure_all_groups
 from shared.http import Receive, Scope, Send, respond
 from shared.observability.faults import describe_fault
+from shared.server import BoundedHead
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -138,6 +139,7 @@ class Service:
             server_header=False,
             proxy_headers=False,
             limit_concurrency=CONNECTIONS,
+            http=BoundedHead,
         )
         # What was loaded (regions, rules) lives as long as the process; walking it again at every full collection costs
         # pauses and finds nothing.

@@ -41,14 +41,17 @@ _URL_PHONE = re.compile(r"(?<!\d)\+?(?:0|62)8[1-9]\d{7,10}(?!\d)")
 _URL_FIELD = re.compile(r"\b(nik|no_?ktp|ktp|kk|no_?kk|no_?rek|rek(?:ening)?)=\d{8,20}(?!\d)", re.IGNORECASE)
 
 _PROVIDER = r"(?:gmail|googlemail|yahoo|ymail|rocketmail|hotmail|outlook|live|icloud|proton(?:mail)?)"
-_AT = r"(?:@|%40|\s?[\[(]\s?at\s?[\])]\s?)"
-_DOT = r"(?:\.|\s?[\[(]\s?(?:dot|titik)\s?[\])]\s?|\sdot\s)"
+_AT = r"(?:@|%40|\s?[\[({]\s?at\s?[\])}]\s?)"
+_SPELLED_DOT = r"(?:\s?[\[({]\s?(?:dot|titik)\s?[\])}]\s?|\s(?:dot|titik)\s|\.dot\.)"
+_DOT = rf"(?:\.|{_SPELLED_DOT})"
 _EMAIL = re.compile(
     rf"""[\w.+-]{{1,64}}
-    (?: {_AT} [\w-]{{1,63}} (?:\.[\w-]{{1,63}}){{0,3}} {_DOT} [a-z]{{2,24}}
-      | (?:{_AT}|\s?@\s?|\sat\s) {_PROVIDER}\b (?:{_DOT} co(?:m|\.id)\b)? )""",
+    (?: {_AT} [\w-]{{1,63}} (?:\.[\w-]{{1,63}}){{0,3}} {_DOT} [a-z]{{2,24}} (?:{_SPELLED_DOT} [a-z]{{2,3}}\b)?
+      | (?:{_AT}|\s?@\s?|\s[ae]t\s|\.at\.) {_PROVIDER}\b (?:(?:{_DOT}|\s\.\s) (?:com|co{_DOT}id)\b)?
+      | \s[ae]t\s [\w-]{{1,63}} (?:{_DOT}[\w-]{{1,63}}){{0,2}} {_SPELLED_DOT} [a-z]{{2,24}} )""",
     re.IGNORECASE | re.VERBOSE,
 )
+_SPELLED_AT = (" at ", " et ", "at)", "at]", "at}", ".at.")
 _PRICE = (
     r"(?:rp|idr)?\.?\d[\d.,]*\s?(?:rb|rbu|ribu|k|jt|juta|an|x|kg|g|l|liter|lembar|orang|org|pcs|kotak|karung)?(?!\w)"
 )
@@ -58,8 +61,29 @@ _NAMED_HANDLE = re.compile(
     (?: (?=[a-z]*[\d_.]) [a-z0-9_](?:[\w.]{1,28}\w) | [a-z]{3,30}(?=[^\S\n]*(?:[\n,;)]|\Z)) )""",
     re.IGNORECASE | re.VERBOSE,
 )
-_DIGIT_WORD = r"(?:nol|kosong|satu|dua|tiga|empat|lima|enam|tujuh|delapan|sembilan)"
+_DIGIT_WORDS = {
+    word: str(digit)
+    for digit, word in enumerate(["nol", "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "delapan"])
+}
+_DIGIT_WORDS |= {"kosong": "0", "lapan": "8", "sembilan": "9"}
+_DIGIT_WORD = "(?:" + "|".join(_DIGIT_WORDS) + ")"
 _SPELLED = re.compile(rf"\b{_DIGIT_WORD}(?:[\s,.-]{{1,3}}{_DIGIT_WORD}){{8,}}\b", re.IGNORECASE)
+_TOKEN = rf"(?:\d++|{_DIGIT_WORD}(?![^\W\d_]))"
+_HALF_SPELLED = re.compile(rf"(?<!\w)\+?{_TOKEN}(?:[\s,.-]{{0,3}}{_TOKEN})++", re.IGNORECASE)
+_HALF_SPELLED_TOKEN = re.compile(_TOKEN, re.IGNORECASE)
+_MOBILE_DIGITS = re.compile(r"(?:0|(?:00)?62)8[1-9]\d{7,10}\Z")
+_MOBILE_MOST = 15
+_DISGUISED = re.compile(
+    r"""(?<![\w.])\+?(?:62|[0Oo])[ .-]?8(?:[ .-]?[\dOoIl]){8,11}(?!\w)
+      | (?<![\w/:])\+?(?:62|0)8\d{1,2}([/:~|])\d{3,4}\1(?!(?:19|20)\d\d\b)\d{3,5}(?![\w/:])
+      | \[(?:\+?62|0)8\d{1,2}\][ -]?\d{3,4}[ -]?\d{3,5}(?!\w)""",
+    re.VERBOSE,
+)
+"""Letters that look like digits, signs that stand between the parts of dates and hours, square brackets."""
+_PLAIN_SPELLING = frozenset("0123456789 .-+")
+_SPACED_HANDLE = re.compile(
+    r"\b(ig|insta(?:gram)?|twitter|tiktok|tele(?:gram)?|threads)(\s)(?=[a-z\d.]{1,28}_)[\w.]{2,29}\w", re.IGNORECASE
+)
 _PASSPORT = re.compile(r"\b((?:no(?:mor)?\.? ?)?paspor(?:t)?\W{1,3})[A-Z]{1,2} ?\d{6,7}\b", re.IGNORECASE)
 
 _SEPARATOR = r"[ .\-‐‑‒–—−_/()·•*\ufe0f\u20e3]"
@@ -112,7 +136,8 @@ def mask(text: str) -> str:
     more. Never raises.
     """
     if _DIGIT.search(text) is None and "@" not in text:
-        if ":" not in text and "elapan" not in text and " at " not in text and "at)" not in text and "at]" not in text:
+        lowered = text.lower()
+        if not any(sign in lowered for sign in (":", "lapan", "_", *_SPELLED_AT)):
             return text
         return _mask_prose(text)
     if not text.isascii():
@@ -137,16 +162,60 @@ def _mask_url(url: str) -> str:
 
 def _mask_prose(text: str) -> str:
     lowered = text.lower()
-    if "@" in text or "%40" in text or "at)" in lowered or "at]" in lowered or " at " in lowered:
+    if "@" in text or "%40" in text or any(sign in lowered for sign in _SPELLED_AT):
         text = _EMAIL.sub(EMAIL, text)
         text = _HANDLE.sub(HANDLE, text)
     if ":" in text or "=" in text:
         text = _NAMED_HANDLE.sub(rf"\1\2{HANDLE}", text)
-    if "delapan" in lowered:
+    if "_" in text:
+        text = _SPACED_HANDLE.sub(rf"\1\2{HANDLE}", text)
+    if "lapan" in lowered:
         text = _SPELLED.sub(PHONE, text)
+    if "8" in text or "lapan" in lowered:
+        text = _DISGUISED.sub(_mask_disguised, text)
+        if _HALF_SPELLED_TOKEN.search(text):
+            text = _HALF_SPELLED.sub(_mask_half_spelled, text)
     if "paspor" in lowered:
         text = _PASSPORT.sub(rf"\1{PASSPORT}", text)
     return _mask_numbers(text)
+
+
+def _mask_disguised(number: re.Match[str]) -> str:
+    return number[0] if set(number[0]) <= _PLAIN_SPELLING else PHONE
+
+
+def _mask_half_spelled(run: re.Match[str]) -> str:
+    """Mobile numbers of which at least one digit is written as a word: "nol delapan 12 3456 7890"."""
+    tokens = list(_HALF_SPELLED_TOKEN.finditer(run[0]))
+    digits = [_DIGIT_WORDS.get(token[0].lower(), token[0]) for token in tokens]
+    words = [not token[0].isdigit() for token in tokens]
+    if all(words) or not any(words):
+        return run[0]
+    pieces: list[str] = []
+    done = first = 0
+    while first < len(tokens):
+        end = _half_spelled_end(digits, words, first)
+        if end:
+            start = tokens[first].start()
+            pieces += (run[0][done : start - (run[0][start - 1 : start] == "+")], PHONE)
+            done = tokens[end - 1].end()
+        first = end or first + 1
+    return "".join((*pieces, run[0][done:]))
+
+
+def _half_spelled_end(digits: list[str], words: list[bool], first: int) -> int:
+    """The token after the mobile number that begins at `first`; 0 when none does, or none with a word in it."""
+    number = ""
+    found = 0
+    for index in range(first, len(digits)):
+        if found and words[index] != words[index - 1]:
+            break
+        number += digits[index]
+        if len(number) > _MOBILE_MOST:
+            break
+        if _MOBILE_DIGITS.match(number):
+            found = index + 1
+    return found if any(words[first:found]) else 0
 
 
 class _Group(NamedTuple):

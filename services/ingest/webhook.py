@@ -43,7 +43,6 @@ BATCH_FACTOR = 8
 """A batch may be this many times as large as a single report."""
 BATCH_LINES = 10_000
 BODY_SECONDS = 30
-SMALL_BODY_BYTES = 16_384
 WATCH_SECONDS = 0.5
 CONFIG_SECONDS = 2.0
 OVERLOAD_RETRY_SECONDS = 5
@@ -379,8 +378,6 @@ async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: in
     size = int(declared) if declared.isdigit() and len(declared) < 20 else limit
     if size > limit:
         raise _too_large(limit)
-    if size <= SMALL_BODY_BYTES:  # it nearly always lies there already, and a timer would cost more than reading it
-        return await _whole_body(receive, limit)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await _whole_body(receive, limit)
