@@ -173,7 +173,7 @@ def _mask_prose(text: str) -> str:
         text = _SPELLED.sub(PHONE, text)
     if "8" in text or "lapan" in lowered:
         text = _DISGUISED.sub(_mask_disguised, text)
-        if _HALF_SPELLED_TOKEN.search(text):
+        if any(word in lowered for word in _DIGIT_WORDS):
             text = _HALF_SPELLED.sub(_mask_half_spelled, text)
     if "paspor" in lowered:
         text = _PASSPORT.sub(rf"\1{PASSPORT}", text)
