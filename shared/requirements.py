@@ -53,7 +53,8 @@ class Shown:
         region_code, district_code: the place, empty where the text does not determine it.
         text: the masked text.
         kind: what sort of text it is.
-        elements_missing: elements of the alleged offences that the text does not show.
+        elements_seen, elements_missing: elements of the alleged offences that the text shows, and does not; by the
+            names of the rule pack.
         attachments: how many references to pictures, recordings or documents came with it.
     """
 
@@ -65,6 +66,7 @@ class Shown:
     district_code: str
     text: str
     kind: Kind
+    elements_seen: Collection[str] = ()
     elements_missing: Collection[str] = ()
     attachments: int = 0
 
@@ -101,6 +103,9 @@ class Standing:
         """The requirements that are met, missing or to be checked."""
         return tuple(one for one in self.requirements if one.answer is answer)
 
+
+# Elements, by their names in the rule pack, that a requirement of their own asks for.
+_ACTOR, _TIME, _PLACE, _PROOF = "pelaku", "waktu", "tempat", "saksi/bukti"
 
 _NAMES = {
     Need.REPORTER: "Nama dan alamat pelapor",
@@ -154,9 +159,11 @@ def _reporter(shown: Shown) -> tuple[Answer, str]:
 
 
 def _reported_party(shown: Shown) -> tuple[Answer, str]:
-    if shown.kind is Kind.VIOLATION_REPORT:
-        return Answer.TO_CHECK, "petugas menetapkan dari uraian siapa yang dilaporkan, dengan nama dan jabatannya"
-    return Answer.MISSING, "tidak terbaca dugaan pelanggaran oleh siapa pun"
+    if shown.kind is not Kind.VIOLATION_REPORT:
+        return Answer.MISSING, "tidak terbaca dugaan pelanggaran oleh siapa pun"
+    if _ACTOR in shown.elements_seen:
+        return Answer.TO_CHECK, "pelaku tampak dalam uraian; nama dan jabatannya belum diperiksa"
+    return Answer.MISSING, "pelaku tidak tampak dalam uraian"
 
 
 def _in_time(shown: Shown, earliest: Deadline | None) -> tuple[Answer, str]:
@@ -170,13 +177,17 @@ def _in_time(shown: Shown, earliest: Deadline | None) -> tuple[Answer, str]:
 
 
 def _time(shown: Shown) -> tuple[Answer, str]:
-    if shown.occurred_at is None:
-        return Answer.MISSING, "tidak disebut"
-    return Answer.MET, "disebut pengirim"
+    if shown.occurred_at:
+        return Answer.MET, "disebut pengirim"
+    if _TIME in shown.elements_seen:
+        return Answer.TO_CHECK, "disebut dalam uraian; tanggalnya belum ditetapkan"
+    return Answer.MISSING, "tidak disebut"
 
 
 def _place(shown: Shown) -> tuple[Answer, str]:
     if not shown.region_code:
+        if _PLACE in shown.elements_seen:
+            return Answer.TO_CHECK, "disebut dalam uraian; wilayahnya belum ditetapkan"
         return Answer.MISSING, "wilayah tidak terbaca"
     if shown.district_code:
         return Answer.MET, "terbaca sampai kecamatan"
@@ -188,12 +199,14 @@ def _description(shown: Shown) -> tuple[Answer, str]:
         return Answer.MISSING, "tidak ada uraian"
     if shown.kind is not Kind.VIOLATION_REPORT:
         return Answer.TO_CHECK, "uraian tidak terbaca sebagai laporan pelanggaran"
-    if shown.elements_missing:
-        return Answer.TO_CHECK, "unsur yang belum tampak: " + ", ".join(sorted(set(shown.elements_missing)))
+    if missing := set(shown.elements_missing) - {_ACTOR, _TIME, _PLACE, _PROOF}:
+        return Answer.TO_CHECK, "unsur yang belum tampak: " + ", ".join(sorted(missing))
     return Answer.MET, "unsur dugaan pelanggaran tampak"
 
 
 def _evidence(shown: Shown) -> tuple[Answer, str]:
     if shown.attachments:
         return Answer.TO_CHECK, f"{shown.attachments} lampiran dirujuk; belum dibuka dan belum diperiksa"
+    if _PROOF in shown.elements_seen:
+        return Answer.TO_CHECK, "saksi atau bukti disebut dalam uraian; belum diserahkan"
     return Answer.MISSING, "tidak ada foto, video, dokumen, atau saksi yang dilampirkan"

@@ -19,6 +19,8 @@ FULL = Shown(
     district_code="63.11.05",
     text="Kades membagikan amplop kepada warga",
     kind=Kind.VIOLATION_REPORT,
+    elements_seen=("pelaku", "perbuatan"),
+    elements_missing=("waktu", "tempat", "saksi/bukti"),
     attachments=2,
 )
 
@@ -42,9 +44,18 @@ def test_even_the_fullest_message_is_a_lead_and_lacks_the_signature(calendar: Ca
 
 
 def test_a_bare_message_lacks_reporter_time_place_and_evidence(calendar: Calendar) -> None:
-    bare = replace(FULL, reporter_known=False, occurred_at=None, region_code="", district_code="", attachments=0)
+    bare = replace(FULL, elements_seen=(), reporter_known=False, occurred_at=None, region_code="", district_code="", attachments=0)
     missing = {one.need for one in standing_of(bare, calendar).with_answer(Answer.MISSING)}
-    assert missing == {Need.REPORTER, Need.SIGNATURE, Need.TIME, Need.PLACE, Need.EVIDENCE}
+    assert missing == {
+        Need.REPORTER, Need.REPORTED_PARTY, Need.SIGNATURE, Need.TIME, Need.PLACE, Need.EVIDENCE,
+    }  # fmt: skip
+
+
+def test_what_only_the_words_tell_is_for_an_officer_to_check(calendar: Calendar) -> None:
+    told = replace(FULL, elements_seen=("waktu", "tempat", "saksi/bukti"), occurred_at=None, region_code="",
+                   district_code="", attachments=0)  # fmt: skip
+    found = answers(standing_of(told, calendar))
+    assert {found[need] for need in (Need.TIME, Need.PLACE, Need.EVIDENCE)} == {Answer.TO_CHECK}
 
 
 def test_a_report_long_after_the_event_is_to_be_checked_not_called_late(calendar: Calendar) -> None:
