@@ -19,7 +19,20 @@ app = typer.Typer(
 )
 
 
-COMMANDS = ("up", "serve", "send", "query", "classify", "evaluate", "train", "check", "bench", "replay", "forget")
+COMMANDS = (
+    "up",
+    "serve",
+    "send",
+    "query",
+    "classify",
+    "evaluate",
+    "train",
+    "check",
+    "bench",
+    "replay",
+    "forget",
+    "packet",
+)
 GROUPS = ("quarantine", "alerts", "submission", "reporter", "audit", "keys")
 
 

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -51,8 +51,13 @@ def query(
         out.print("No rows.")
 
 
-def run_query(target: Target, sql: str) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
-    """Column names and rows; leaves the program with one sentence when the query cannot be run."""
+def run_query(
+    target: Target, sql: str, parameters: Mapping[str, Any] | None = None
+) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    """Column names and rows; `{name:Type}` in the query is bound from `parameters`.
+
+    Leaves the program with one sentence when the query cannot be run.
+    """
     if target.clickhouse_host == HOST:
         os.environ.update(without_proxy(os.environ))
     try:
@@ -64,7 +69,7 @@ def run_query(target: Target, sql: str) -> tuple[Sequence[str], Sequence[Sequenc
             database=target.database,
             autogenerate_session_id=False,
         )
-        result = client.query(sql)
+        result = client.query(sql, parameters=dict(parameters or {}))
     except (ClickHouseError, OSError) as error:
         fail(" ".join(str(error).split())[:800])
     return result.column_names, result.result_rows
