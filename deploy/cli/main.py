@@ -32,6 +32,7 @@ COMMANDS = (
     "replay",
     "forget",
     "packet",
+    "reconcile",
 )
 GROUPS = ("quarantine", "alerts", "submission", "reporter", "audit", "keys")
 

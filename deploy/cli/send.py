@@ -4,7 +4,7 @@ import base64
 import binascii
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -175,7 +175,8 @@ class Sender:
             path, media_type = f"/v1/reports/{name}", batch[0].media_type
         else:
             path, media_type = f"/v1/reports/{name}/batch", "application/x-ndjson"
-        answer = self._post(path, media_type, b"\n".join(report.body for report in batch), key)
+        body = b"\n".join(report.body for report in batch)
+        answer = self._post(path, body, lambda: {"content-type": media_type, **_signed(key, body)})
         if answer.status_code == 202 and is_article:
             tally.accepted += 1
             result = answer.json()
@@ -192,6 +193,16 @@ class Sender:
         else:
             tally.reject(batch[0].origin, _reason(answer))
 
+    def send_one(self, source: str, body: bytes, headers: Mapping[str, str], origin: str, tally: Tally) -> None:
+        """Send one report in its channel's own format, with headers that prove the source. Raises as `send`."""
+        answer = self._post(f"/v1/reports/{source}", body, lambda: {"content-type": "application/json", **headers})
+        if answer.is_success:
+            tally.accepted += 1
+        elif answer.status_code in (401, 403, 404):
+            raise RefusedError(f"{source}: {_reason(answer)}")
+        else:
+            tally.reject(origin, _reason(answer))
+
     @staticmethod
     def _note(batch: list[Outgoing], answer: httpx.Response, tally: Tally) -> None:
         result = answer.json()
@@ -202,18 +213,11 @@ class Sender:
             places = "; ".join(f"{place['pointer']} {place['detail']}".strip() for place in error["errors"])
             tally.reject(batch[error["line"] - 1].origin, f"{error['title']}{': ' + places if places else ''}")
 
-    def _post(self, path: str, media_type: str, body: bytes, key: bytes) -> httpx.Response:
+    def _post(self, path: str, body: bytes, headers: Callable[[], Mapping[str, str]]) -> httpx.Response:
         pause = 0.2
         while True:
-            message_id, now = f"msg_{uuid.uuid4().hex}", int(time.time())
-            headers = {
-                "content-type": media_type,
-                "webhook-id": message_id,
-                "webhook-timestamp": str(now),
-                "webhook-signature": sign(key, message_id, now, body),
-            }
             try:
-                answer = self._client.post(path, content=body, headers=headers)
+                answer = self._client.post(path, content=body, headers=headers())
             except httpx.TransportError as error:
                 reason, wait = f"{type(error).__name__}: {error}", pause
             else:
@@ -237,6 +241,15 @@ class Sender:
             except binascii.Error:
                 raise RefusedError(f"{variable} is not base64; expected whsec_ and base64 characters.") from None
         return self._keys[variable]
+
+
+def _signed(key: bytes, body: bytes) -> dict[str, str]:
+    message_id, now = f"msg_{uuid.uuid4().hex}", int(time.time())
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(now),
+        "webhook-signature": sign(key, message_id, now, body),
+    }
 
 
 def _reason(answer: httpx.Response) -> str:

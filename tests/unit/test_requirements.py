@@ -44,7 +44,8 @@ def test_even_the_fullest_message_is_a_lead_and_lacks_the_signature(calendar: Ca
 
 
 def test_a_bare_message_lacks_reporter_time_place_and_evidence(calendar: Calendar) -> None:
-    bare = replace(FULL, elements_seen=(), reporter_known=False, occurred_at=None, region_code="", district_code="", attachments=0)
+    bare = replace(FULL, elements_seen=(), reporter_known=False, occurred_at=None, attachments=0)
+    bare = replace(bare, region_code="", district_code="")
     missing = {one.need for one in standing_of(bare, calendar).with_answer(Answer.MISSING)}
     assert missing == {
         Need.REPORTER, Need.REPORTED_PARTY, Need.SIGNATURE, Need.TIME, Need.PLACE, Need.EVIDENCE,

@@ -1,0 +1,155 @@
+"""`salingjaga reconcile`: what a sender has and never arrived, listed and posted after all.
+
+KoboToolbox and ODK Central post a submission once or a few times; a webhook that was away then has lost it, and only
+the sender's own list shows that.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from redis import Redis
+from redis.exceptions import RedisError
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from deploy.cli.console import err, fail, out
+from deploy.cli.exports import Exported, UnreadableExportError, read_export
+from deploy.cli.moment import moment
+from deploy.cli.query import run_query
+from deploy.cli.send import NotAcceptedError, RefusedError, Sender, Tally
+from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, Target, find_target
+from services.ingest.adapters import ADAPTERS
+from services.ingest.auth import BasicAuth, StaticHeaderAuth
+from services.ingest.sources import Source, Sources
+from services.ingest.submission import Submission
+from shared.bus.receipts import receipt_key
+from shared.config.yaml_file import load_yaml
+from shared.settings import get_settings
+
+LOOKED_UP_AT_ONCE = 1000
+MISSING_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A submission of an export, under the ids that it has here when it arrived."""
+
+    exported: Exported
+    submission: Submission
+
+
+def reconcile(
+    source: Annotated[str, typer.Argument(help="Name of the source in sources.yaml (kobo or odk).")],
+    export: Annotated[Path, typer.Option(help="The sender's JSON: KoboToolbox data, or ODK Central's OData.")],
+    since: Annotated[str, typer.Option(help="Only what was submitted since: 7d, 36h or a date.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what is missing; post nothing.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to keep trying what was not accepted.", min=0)] = 120,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+) -> None:
+    """Compare a sender's export with what arrived, and post what is missing."""
+    now = datetime.now(UTC)
+    start = moment(since, now) if since else None
+    target = find_target(data_dir)
+    configured = load_yaml(get_settings().config_file("sources.yaml"), Sources).sources.get(source)
+    if configured is None:
+        fail(f"sources.yaml names no source {source!r}")
+    try:
+        exported = read_export(export, configured.adapter)
+    except UnreadableExportError as error:
+        fail(str(error))
+    chosen = [one for one in exported if start is None or one.submitted_at is None or one.submitted_at >= start]
+    expected = list(expected_of(source, configured, chosen, now).values())
+    missing = _missing(target, expected)
+    for one in missing[:MISSING_SHOWN]:
+        at = one.exported.submitted_at
+        when = f"{at:%Y-%m-%d %H:%M} UTC" if at else "time unknown"
+        out.print(f"missing: {one.submission.receipt} ({one.exported.origin}, {when})", highlight=False, soft_wrap=True)
+    if len(missing) > MISSING_SHOWN:
+        out.print(f"... and {len(missing) - MISSING_SHOWN} more")
+    counts = f"{len(expected)} compared, {len(expected) - len(missing)} had arrived, {len(missing)} missing"
+    if dry_run or not missing:
+        out.print(counts, highlight=False)
+        return
+    tally = _post(target, source, configured, missing, timeout)
+    for rejection in tally.rejections:
+        err.print(rejection, highlight=False, soft_wrap=True, markup=False)
+    lacking = len(missing) - tally.accepted - tally.rejected
+    out.print(f"{counts}; {tally.accepted} posted, {tally.rejected} rejected, {lacking} not accepted", highlight=False)
+    if tally.rejected or lacking:
+        raise typer.Exit(1)
+
+
+def expected_of(source: str, configured: Source, exported: Iterable[Exported], now: datetime) -> dict[str, Expected]:
+    """The submissions by the receipt each has when it arrived: ids are deterministic, and nothing is asked for that."""
+    expected: dict[str, Expected] = {}
+    for one in exported:
+        for read in ADAPTERS[configured.adapter].read(one.body, configured.fields):
+            submission = Submission.new(
+                source=source,
+                adapter=configured.adapter,
+                external_id=read.external_id,
+                content=read.content,
+                body=one.body,
+                received_at=now,
+            )
+            expected[submission.receipt] = Expected(one, submission)
+    return expected
+
+
+def headers_of(configured: Source, secret: str) -> dict[str, str]:
+    """What proves the source to the webhook. Raises `RefusedError` for schemes that only the sender itself can meet."""
+    auth = configured.auth
+    if not secret:
+        raise RefusedError(f"The secret of the source is not known; set the variable {' or '.join(auth.secret_env)}.")
+    if isinstance(auth, BasicAuth):
+        return {"authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
+    if isinstance(auth, StaticHeaderAuth):
+        return {auth.header: secret}
+    raise RefusedError(f"The scheme {auth.scheme} cannot be met from here; use basic or static-header for the source.")
+
+
+def _missing(target: Target, expected: list[Expected]) -> list[Expected]:
+    """Those neither stored nor under way (Redis answers for what is still in the streams or in quarantine)."""
+    missing: list[Expected] = []
+    remaining = iter(expected)
+    try:
+        with Redis.from_url(target.redis_url) as redis:
+            while some := list(islice(remaining, LOOKED_UP_AT_ONCE)):
+                ids = {"ids": [str(one.submission.report_id) for one in some]}
+                sql = "SELECT DISTINCT report_id FROM report_rows WHERE report_id IN {ids:Array(UUID)}"
+                stored = {row[0] for row in run_query(target, sql, ids)[1]}
+                under_way = redis.mget([receipt_key(one.submission.receipt) for one in some])
+                missing += [
+                    one
+                    for one, value in zip(some, under_way, strict=True)
+                    if value is None and one.submission.report_id not in stored
+                ]
+    except RedisError as error:
+        fail(f"Redis does not answer: {type(error).__name__}")
+    return missing
+
+
+def _post(target: Target, source: str, configured: Source, missing: list[Expected], timeout: float) -> Tally:
+    tally = Tally()
+    columns = (SpinnerColumn(), TextColumn("Posting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        headers: Mapping[str, str] = headers_of(configured, _secret(target, configured))
+        with Progress(*columns, console=err, transient=True) as progress, Sender(target, timeout) as sender:
+            for one in progress.track(missing, total=len(missing)):
+                sender.send_one(source, one.exported.body, headers, one.exported.origin, tally)
+    except RefusedError as error:
+        fail(str(error))
+    except NotAcceptedError as error:
+        err.print(f"Not accepted within {timeout:.0f} s: {error}. Run it again later: nothing counts twice.")
+    return tally
+
+
+def _secret(target: Target, configured: Source) -> str:
+    """The first secret of the source; empty when none is known."""
+    secrets = (secret for variable in configured.auth.secret_env for secret in target.secret(variable).split())
+    return next(secrets, "")
