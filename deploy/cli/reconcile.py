@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from redis import Redis
 from redis.exceptions import RedisError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -27,6 +26,7 @@ from services.ingest.adapters import ADAPTERS
 from services.ingest.auth import BasicAuth, StaticHeaderAuth
 from services.ingest.sources import Source, Sources
 from services.ingest.submission import Submission
+from shared.bus.connection import connect_blocking
 from shared.bus.receipts import receipt_key
 from shared.config.yaml_file import load_yaml
 from shared.settings import get_settings
@@ -118,7 +118,7 @@ def _missing(target: Target, expected: list[Expected]) -> list[Expected]:
     missing: list[Expected] = []
     remaining = iter(expected)
     try:
-        with Redis.from_url(target.redis_url) as redis:
+        with connect_blocking(target.redis_url) as redis:
             while some := list(islice(remaining, LOOKED_UP_AT_ONCE)):
                 ids = {"ids": [str(one.submission.report_id) for one in some]}
                 sql = "SELECT DISTINCT report_id FROM report_rows WHERE report_id IN {ids:Array(UUID)}"
