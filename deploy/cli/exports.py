@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 from xml.etree.ElementTree import Element, SubElement, tostring
+
+import httpx
 
 from services.ingest.adapters.values import at, moment, words
 
@@ -42,28 +45,70 @@ def read_export(path: Path, adapter: str) -> list[Exported]:
     """
     if adapter not in _KINDS:
         raise UnreadableExportError(f"exports are read of {' and '.join(_KINDS)} sources, not of {adapter}")
-    key, read = _KINDS[adapter]
     try:
-        document = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise UnreadableExportError(f"{path}: {error.strerror}") from None
+    document = _decoded(str(path), content)
+    return list(_numbered(str(path), _submissions(str(path), document, adapter), _KINDS[adapter].read))
+
+
+def fetch_export(client: httpx.Client, url: str, adapter: str, token: str) -> Iterator[list[Exported]]:
+    """The same from the sender's API, page by page.
+
+    Args:
+        client: what fetches.
+        url: KoboToolbox's `.../data.json` or ODK Central's `.../Submissions`.
+        adapter: `kobo` or `odk`.
+        token: KoboToolbox's API token, or a session token of ODK Central. It is sent to the host of `url` only.
+
+    Raises:
+        UnreadableExportError: a page cannot be had, is no export, or the next one lies on another host.
+    """
+    if adapter not in _KINDS:
+        raise UnreadableExportError(f"exports are read of {' and '.join(_KINDS)} sources, not of {adapter}")
+    kind, page, seen = _KINDS[adapter], url, set[str]()
+    while page and page not in seen:
+        seen.add(page)
+        try:
+            answer = client.get(page, headers={"authorization": f"{kind.token} {token}"})
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise UnreadableExportError(f"{page}: {type(error).__name__}: {error}") from None
+        if answer.status_code != 200:
+            raise UnreadableExportError(f"{page}: HTTP {answer.status_code}; check the address and the token")
+        document = _decoded(page, answer.content)
+        yield list(_numbered(page, _submissions(page, document, adapter), kind.read))
+        following = words(document.get(kind.following)) if isinstance(document, dict) else ""
+        page = urljoin(page, following) if following else ""
+        if page and urlsplit(page)[:2] != urlsplit(url)[:2]:
+            raise UnreadableExportError(f"the next page lies elsewhere ({page}); the token is not sent there")
+
+
+def _decoded(origin: str, content: bytes) -> object:
+    try:
+        document: object = json.loads(content)
     except (ValueError, RecursionError):
-        raise UnreadableExportError(f"{path}: not JSON; choose the JSON export") from None
+        raise UnreadableExportError(f"{origin}: not JSON; choose the JSON export") from None
+    return document
+
+
+def _submissions(origin: str, document: object, adapter: str) -> list[dict[str, Any]]:
+    key = _KINDS[adapter].key
     submissions = document.get(key) if isinstance(document, dict) else document
     if not isinstance(submissions, list) or not all(isinstance(one, dict) for one in submissions):
-        raise UnreadableExportError(f"{path}: a list of submissions is expected, or an object with it under `{key}`")
-    return list(_numbered(path, submissions, read))
+        raise UnreadableExportError(f"{origin}: a list of submissions is expected, or an object with it under `{key}`")
+    return submissions
 
 
 def _numbered(
-    path: Path, submissions: list[dict[str, Any]], read: Callable[[dict[str, Any]], tuple[str, bytes]]
+    origin: str, submissions: list[dict[str, Any]], read: Callable[[dict[str, Any]], tuple[str, bytes]]
 ) -> Iterator[Exported]:
     for number, submission in enumerate(submissions, 1):
         try:
             submitted, body = read(submission)
         except (ValueError, RecursionError) as error:
-            raise UnreadableExportError(f"{path}, submission {number}: {error}") from None
-        yield Exported(f"{path}, submission {number}", moment(submitted, UTC), body)
+            raise UnreadableExportError(f"{origin}, submission {number}: {error}") from None
+        yield Exported(f"{origin}, submission {number}", moment(submitted, UTC), body)
 
 
 def _kobo(submission: dict[str, Any]) -> tuple[str, bytes]:
@@ -95,7 +140,17 @@ def _fill(parent: Element, answers: dict[str, Any]) -> None:
                 child.text = words(one)
 
 
-_KINDS: dict[str, tuple[str, Callable[[dict[str, Any]], tuple[str, bytes]]]] = {
-    "kobo": ("results", _kobo),
-    "odk": ("value", _odk),
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How a sender's list is read: where the submissions stand, where the next page, and which word a token follows."""
+
+    key: str
+    following: str
+    token: str
+    read: Callable[[dict[str, Any]], tuple[str, bytes]]
+
+
+_KINDS = {
+    "kobo": _Kind("results", "next", "Token", _kobo),
+    "odk": _Kind("value", "@odata.nextLink", "Bearer", _odk),
 }

@@ -5,6 +5,7 @@ the sender's own list shows that.
 """
 
 import base64
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,12 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 from redis.exceptions import RedisError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from deploy.cli.console import err, fail, out
-from deploy.cli.exports import Exported, UnreadableExportError, read_export
+from deploy.cli.exports import Exported, UnreadableExportError, fetch_export, read_export
 from deploy.cli.moment import moment
 from deploy.cli.query import run_query
 from deploy.cli.send import NotAcceptedError, RefusedError, Sender, Tally
@@ -33,6 +35,8 @@ from shared.settings import get_settings
 
 LOOKED_UP_AT_ONCE = 1000
 MISSING_SHOWN = 50
+FETCH_SECONDS = 60
+DEFAULT_VARIABLE = "SALINGJAGA_EXPORT_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,19 @@ class Expected:
 
 def reconcile(
     source: Annotated[str, typer.Argument(help="Name of the source in sources.yaml (kobo or odk).")],
-    export: Annotated[Path, typer.Option(help="The sender's JSON: KoboToolbox data, or ODK Central's OData.")],
+    export: Annotated[
+        Path | None, typer.Option(help="The sender's JSON: KoboToolbox data, or ODK Central's OData.")
+    ] = None,
+    url: Annotated[str, typer.Option(help="The sender's API instead of a file; read page by page.")] = "",
+    token_env: Annotated[str, typer.Option(help="With --url: the variable with the token for it.")] = DEFAULT_VARIABLE,
     since: Annotated[str, typer.Option(help="Only what was submitted since: 7d, 36h or a date.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what is missing; post nothing.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to keep trying what was not accepted.", min=0)] = 120,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
 ) -> None:
     """Compare a sender's export with what arrived, and post what is missing."""
+    if (export is None) == (not url):
+        raise typer.BadParameter("give --export FILE or --url URL")
     now = datetime.now(UTC)
     start = moment(since, now) if since else None
     target = find_target(data_dir)
@@ -59,7 +69,7 @@ def reconcile(
     if configured is None:
         fail(f"sources.yaml names no source {source!r}")
     try:
-        exported = read_export(export, configured.adapter)
+        exported = read_export(export, configured.adapter) if export else _fetched(url, configured.adapter, token_env)
     except UnreadableExportError as error:
         fail(str(error))
     chosen = [one for one in exported if start is None or one.submitted_at is None or one.submitted_at >= start]
@@ -111,6 +121,20 @@ def headers_of(configured: Source, secret: str) -> dict[str, str]:
     if isinstance(auth, StaticHeaderAuth):
         return {auth.header: secret}
     raise RefusedError(f"The scheme {auth.scheme} cannot be met from here; use basic or static-header for the source.")
+
+
+def _fetched(url: str, adapter: str, token_env: str) -> list[Exported]:
+    token = os.environ.get(token_env, "").strip()
+    if not token:
+        raise UnreadableExportError(f"the token for {url} is not known; set the variable {token_env}")
+    exported: list[Exported] = []
+    columns = (SpinnerColumn(), TextColumn("Reading"), TextColumn("{task.completed} submissions"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as progress, httpx.Client(timeout=FETCH_SECONDS) as client:
+        task = progress.add_task("read", total=None)
+        for page in fetch_export(client, url, adapter, token):
+            exported += page
+            progress.update(task, completed=len(exported))
+    return exported
 
 
 def _missing(target: Target, expected: list[Expected]) -> list[Expected]:

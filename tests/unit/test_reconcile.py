@@ -4,9 +4,10 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
-from deploy.cli.exports import UnreadableExportError, read_export
+from deploy.cli.exports import UnreadableExportError, fetch_export, read_export
 from deploy.cli.reconcile import expected_of, headers_of
 from deploy.cli.send import RefusedError
 from services.ingest.adapters import ADAPTERS
@@ -93,3 +94,47 @@ def test_a_source_is_proven_in_its_own_way() -> None:
     assert headers_of(ODK, "rahasia") == {"X-API-Key": "rahasia"}
     with pytest.raises(RefusedError, match="SALINGJAGA_SECRET_ODK"):
         headers_of(ODK, "")
+
+
+def served(pages: dict[str, tuple[int, object]], asked: list[httpx.Request]) -> httpx.Client:
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        status, document = pages[str(request.url)]
+        return httpx.Response(status, json=document)
+
+    return httpx.Client(transport=httpx.MockTransport(answer))
+
+
+def test_an_api_is_read_page_by_page_with_its_token() -> None:
+    first, second = "https://kobo.example/data.json", "https://kobo.example/data.json?start=1"
+    asked: list[httpx.Request] = []
+    pages: dict[str, tuple[int, object]] = {
+        first: (200, {"next": second, "results": [{"_uuid": "a"}]}),
+        second: (200, {"next": None, "results": [{"_uuid": "b"}]}),
+    }
+    read = [one for page in fetch_export(served(pages, asked), first, "kobo", "rahasia") for one in page]
+    assert [json.loads(one.body)["_uuid"] for one in read] == ["a", "b"]
+    assert [request.headers["authorization"] for request in asked] == ["Token rahasia"] * 2
+
+
+def test_the_token_goes_to_no_other_host() -> None:
+    first = "https://odk.example/Submissions"
+    asked: list[httpx.Request] = []
+    pages: dict[str, tuple[int, object]] = {
+        first: (200, {"value": [], "@odata.nextLink": "https://lain.example/Submissions"})
+    }
+    with pytest.raises(UnreadableExportError, match="lies elsewhere"):
+        list(fetch_export(served(pages, asked), first, "odk", "rahasia"))
+    assert [str(request.url) for request in asked] == [first]
+
+
+def test_a_page_that_names_itself_as_the_next_one_ends_the_reading() -> None:
+    first = "https://kobo.example/data.json"
+    pages: dict[str, tuple[int, object]] = {first: (200, {"next": first, "results": [{"_uuid": "a"}]})}
+    assert len(list(fetch_export(served(pages, []), first, "kobo", "rahasia"))) == 1
+
+
+def test_a_refused_token_is_told_with_its_cure() -> None:
+    first = "https://kobo.example/data.json"
+    with pytest.raises(UnreadableExportError, match="HTTP 401; check the address and the token"):
+        list(fetch_export(served({first: (401, {})}, []), first, "kobo", "rahasia"))
