@@ -26,7 +26,7 @@ def receipt_of(report_id: UUID) -> str:
 
 def parse_receipt(text: str) -> str | None:
     """The receipt in its proper form, however it was typed (case, spaces, O for 0); `None` when it cannot be one."""
-    symbols = text.upper().removeprefix("SJ").replace("-", "").replace(" ", "").translate(_MISREAD)
+    symbols = text.strip().upper().removeprefix("SJ").replace("-", "").replace(" ", "").translate(_MISREAD)
     if len(symbols) != 16 or any(symbol not in _ALPHABET for symbol in symbols):
         return None
     if _check_character([_ALPHABET.index(symbol) for symbol in symbols[:15]]) != symbols[15]:
