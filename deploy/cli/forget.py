@@ -22,7 +22,6 @@ from shared.bus.streams import ASSESSMENTS, QUARANTINE, REPORTS, SUBMISSIONS, St
 
 PAGE = 1_000
 REWRITE_SECONDS = 120.0
-CASES = "salingjaga:alert:case:*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +135,11 @@ def _places(vault: Vault, receipts: list[str], senders: Collection[str]) -> list
             lambda: asyncio.run(_cases(vault, senders, remove=True)),
         ),
         Place(
+            "Redis patterns over regions, hash of the sender",
+            lambda: asyncio.run(_patterns(vault, senders, remove=False)),
+            lambda: asyncio.run(_patterns(vault, senders, remove=True)),
+        ),
+        Place(
             "Redis keys by sender",
             lambda: len(_keys(redis, senders)),
             lambda: _unlink(redis, _keys(redis, senders)),
@@ -193,7 +197,7 @@ def _unlink(redis: Redis, keys: list[bytes]) -> None:
 async def _cases(vault: Vault, senders: Collection[str], *, remove: bool) -> int:
     """How many sightings of alerts name a sender; they stay without it, so that no count of reports changes."""
     from services.alerts.case import Case
-    from services.alerts.store import CaseStore, Change
+    from services.alerts.store import CASES, CaseStore, Change
 
     def without(case: Case | None) -> Change | None:
         if case is None or not any(sighting.sender in senders for sighting in case.sightings):
@@ -208,6 +212,13 @@ async def _cases(vault: Vault, senders: Collection[str], *, remove: bool) -> int
             await store.update(dict.fromkeys(keys, without))
         cases = [case for case in await store.cases(keys) if case]
         return sum(sighting.sender in senders for case in cases for sighting in case.sightings)
+
+
+async def _patterns(vault: Vault, senders: Collection[str], *, remove: bool) -> int:
+    from services.alerts.ledger import Ledger
+
+    async with connect(vault.settings.redis_url.get_secret_value()) as redis:
+        return await Ledger(redis).forget_senders(senders, remove=remove)
 
 
 def _rewrite_file(redis: Redis) -> bool:

@@ -4,13 +4,15 @@ All of it is small (a few fields for each region) and written so that a batch wh
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from services.alerts.baseline import Tally
 from services.alerts.heartbeat import BRISK_HALF_LIFE, Pulse
@@ -86,6 +88,23 @@ class Ledger:
         if past := [field for field, hit in hits.items() if hit.at < since]:
             await answered(self.redis.hdel(f"{_PATTERNS}{province}", *past))
         return [hit for hit in hits.values() if hit.at >= since]
+
+    async def forget_senders(self, senders: Collection[str], *, remove: bool) -> int:
+        """How many hits hold the hash of one of these senders, once it is taken from them if so asked; hits stay."""
+        left = 0
+        for key in [key async for key in self.redis.scan_iter(match=f"{_PATTERNS}*", count=500)]:
+
+            async def without(pipe: Pipeline, key: bytes = key) -> None:
+                found: dict[Any, Any] = await pipe.hgetall(key)
+                pipe.multi()  # type: ignore[no-untyped-call]
+                for field, hit in ((field, _hits.decode(value)) for field, value in found.items()):
+                    if remove and hit.sender in senders:
+                        pipe.hset(key, field, _encoder.encode(replace(hit, sender="")))
+
+            await self.redis.transaction(without, key)
+            after: dict[Any, Any] = await self.redis.hgetall(key)
+            left += sum(_hits.decode(value).sender in senders for value in after.values())
+        return left
 
     async def pulses(self) -> dict[str, Pulse]:
         """How often everything, each source and each region reports."""

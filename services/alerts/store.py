@@ -26,6 +26,8 @@ from shared.observability import metrics
 # One hash tag for every key of a script: a Redis Cluster keeps them, and the stream of events, on one node.
 PREFIX = "salingjaga:{alerts}:"
 _CASE = f"{PREFIX}case:"
+CASES = f"{_CASE}*"
+"""Matches the keys of all cases."""
 _DUE = f"{PREFIX}due"
 _INDEX = f"{PREFIX}index"
 _HOSTS = f"{PREFIX}hosts"

@@ -94,8 +94,8 @@ def everything_written(system: Embedded) -> Iterator[tuple[str, bytes]]:
             )
     with in_redis(system) as client:
         for key in client.scan_iter():
-            yield f"key {key.decode()}", client.dump(key)
-        for stream in ("submissions", "reports", "assessments", "alert-events", "quarantine"):
+            yield f"key {key.decode('latin-1')}", client.dump(key)
+        for stream in ("submissions", "reports", "assessments", "{alerts}:events", "quarantine"):
             yield f"stream {stream}", repr(client.xrange(f"salingjaga:{stream}")).encode()
     _, runtime = private(system)
     for name, port in runtime["service_ports"].items():
@@ -222,7 +222,7 @@ def settled(system: Embedded) -> None:
 
     def done() -> bool:
         with in_redis(system) as client:
-            for stream in ("submissions", "reports", "assessments", "alert-events"):
+            for stream in ("submissions", "reports", "assessments", "{alerts}:events"):
                 newest = client.xinfo_stream(f"salingjaga:{stream}")["last-generated-id"]
                 for group in client.xinfo_groups(f"salingjaga:{stream}"):
                     if group["pending"] or group["last-delivered-id"] != newest:

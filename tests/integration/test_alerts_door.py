@@ -95,7 +95,7 @@ async def alerted(redis_url: str, tmp_path: Path) -> AsyncIterator[Alerted]:
     async with Redis.from_url(redis_url) as client:
         key = case_key(case.region_code, case.risk_class)
         await CaseStore(client).update({key: lambda _case: Change(quiet, opened.events)})
-        await client.delete("salingjaga:alert:due")
+        await client.delete("salingjaga:{alerts}:due")
     server = uvicorn.Server(uvicorn.Config(build(settings), host="127.0.0.1", port=port, log_config=None))
     serving = asyncio.create_task(server.serve())
     it = Alerted(redis_url, port, opened.case.alert.alert_id, accusation.report.report_id)
