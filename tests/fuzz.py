@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from services.ingest.adapters import ADAPTERS, NotUnderstoodError
+from services.ingest.adapters import ADAPTERS, Fields, NotUnderstoodError
 from services.ingest.clean import clean_text
 from services.ingest.mask import mask
 from tests.backends import start_redis
@@ -63,7 +63,7 @@ def parse(body: bytes) -> None:
     """Every parser that a body meets on its way."""
     for adapter in ADAPTERS.values():
         try:
-            adapter.draft(body)
+            adapter.draft(body, Fields())
         except NotUnderstoodError:
             continue
     mask(clean_text(body.decode("utf-8", "replace")))
