@@ -9,6 +9,13 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON = b"application/json"
+PAGE_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-robots-tag", b"noindex, nofollow, noarchive"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""Of every page: what it shows is for who asked, and for nobody's store or index."""
 
 
 async def respond(
@@ -36,18 +43,19 @@ class BodyRefusedError(Exception):
 
 async def read_body(receive: Receive, limit_bytes: int, seconds: float) -> bytes:
     """A request's whole body. Raises `BodyRefusedError` when it is too large, too slow, or ends early."""
-    body: bytes = b""
+    pieces: list[bytes] = []
+    size, more = 0, True
     try:
         async with asyncio.timeout(seconds):
-            while True:
+            while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise BodyRefusedError(400, "The body ended early")
-                piece: bytes = message.get("body", b"")
-                body += piece
-                if len(body) > limit_bytes:
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+                if size > limit_bytes:
                     raise BodyRefusedError(413, f"The body may have {limit_bytes:,} bytes at most")
-                if not message.get("more_body", False):
-                    return body
+                more = message.get("more_body", False)
     except TimeoutError:
         raise BodyRefusedError(408, "The body came too slowly") from None
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.backends import ClickHouseServer, RedisServer, docker_answers, start_clickhouse, start_redis
 from tests.keys import MASTER_KEYS
+from tests.receivers import HttpReceiver, SmtpReceiver
 
 os.environ["SALINGJAGA_MASTER_KEYS"] = MASTER_KEYS  # ingest refuses to start without a key
 
@@ -47,3 +48,17 @@ def samples() -> Path:
     if not folder.is_dir():
         pytest.skip("the samples are not beside the project")
     return folder
+
+
+@pytest.fixture
+def http() -> Iterator[HttpReceiver]:
+    """An HTTP receiver."""
+    with HttpReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def smtp() -> Iterator[SmtpReceiver]:
+    """An SMTP receiver."""
+    with SmtpReceiver() as receiver:
+        yield receiver

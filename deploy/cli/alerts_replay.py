@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -14,8 +13,8 @@ from rich.table import Table
 from rich.text import Text as Cell
 
 from deploy.cli.console import err, fail, printable
+from deploy.cli.query import analyst_client
 from deploy.cli.target import Target
-from deploy.embedded.system import HOST, without_proxy
 from services.alerts import officers as officers_file
 from services.alerts.announce import Announcer
 from services.alerts.case import Case, Reason
@@ -54,7 +53,7 @@ def replay_stored(
     replays = [Replay(one, places, _telling(one, officers, calendar)) for one in rules]
     start = since - max(one.memory.length for one in rules)
     try:
-        client = _connect(target)
+        client = analyst_client(target)
         (total,) = client.query(COUNT, parameters={"since": start, "until": until}).result_rows[0]
         with _progress() as progress:
             task = progress.add_task("Replaying", total=total)
@@ -90,19 +89,6 @@ def _telling(rules: AlertingRules, officers: Officers, calendar: Calendar) -> Ca
     wordless = _Wordless(lambda: calendar)
     announcer = Announcer(lambda: officers, lambda: rules, lambda: calendar, wordless, Path(os.devnull))
     return announcer.change
-
-
-def _connect(target: Target) -> Client:
-    if target.clickhouse_host == HOST:
-        os.environ.update(without_proxy(os.environ))
-    return clickhouse_connect.get_client(
-        host=target.clickhouse_host,
-        port=target.clickhouse_port,
-        username=target.analyst_user,
-        password=target.analyst_password,
-        database=target.database,
-        autogenerate_session_id=False,
-    )
 
 
 def _rows(client: Client, since: datetime, until: datetime) -> Iterator[Sequence[Any]]:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import clickhouse_connect
 import typer
+from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from rich.table import Table
 from rich.text import Text
@@ -58,21 +59,25 @@ def run_query(
 
     Leaves the program with one sentence when the query cannot be run.
     """
-    if target.clickhouse_host == HOST:
-        os.environ.update(without_proxy(os.environ))
     try:
-        client = clickhouse_connect.get_client(
-            host=target.clickhouse_host,
-            port=target.clickhouse_port,
-            username=target.analyst_user,
-            password=target.analyst_password,
-            database=target.database,
-            autogenerate_session_id=False,
-        )
-        result = client.query(sql, parameters=dict(parameters or {}))
+        result = analyst_client(target).query(sql, parameters=dict(parameters or {}))
     except (ClickHouseError, OSError) as error:
         fail(" ".join(str(error).split())[:800])
     return result.column_names, result.result_rows
+
+
+def analyst_client(target: Target) -> Client:
+    """A client with the analysts' read-only account. Raises `ClickHouseError` or `OSError` when it is not let in."""
+    if target.clickhouse_host == HOST:
+        os.environ.update(without_proxy(os.environ))
+    return clickhouse_connect.get_client(
+        host=target.clickhouse_host,
+        port=target.clickhouse_port,
+        username=target.analyst_user,
+        password=target.analyst_password,
+        database=target.database,
+        autogenerate_session_id=False,
+    )
 
 
 def result_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:

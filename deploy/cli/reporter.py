@@ -4,7 +4,7 @@ import typer
 
 from deploy.cli.console import fail, out, printable
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption
-from deploy.cli.vault import ReasonOption, ReceiptArgument, checked_receipt, open_stored, open_vault
+from deploy.cli.vault import ReasonOption, ReceiptArgument, checked_receipt, looked_up, open_stored, open_vault
 from shared.config.yaml_file import load_yaml
 from shared.settings import get_settings
 
@@ -24,11 +24,7 @@ def show(receipt: ReceiptArgument, reason: ReasonOption, data_dir: DataDirOption
 
     receipt = checked_receipt(receipt)
     with open_vault(data_dir) as vault:
-        opener = vault.opener()
-        vault.audit("reporter show", receipt=receipt, reason=reason)
-        versions = vault.versions(receipt)
-        if not versions:
-            fail(f"{receipt} is not in the vault: never received, forgotten, past its retention, or not there yet.")
+        opener, versions = looked_up(vault, "reporter show", receipt, reason)
         stored = versions[-1]
         adapter = ADAPTERS.get(stored.adapter)
         if adapter is None:

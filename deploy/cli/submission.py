@@ -7,7 +7,7 @@ import typer
 
 from deploy.cli.console import err, fail
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption
-from deploy.cli.vault import ReasonOption, ReceiptArgument, checked_receipt, open_stored, open_vault
+from deploy.cli.vault import ReasonOption, ReceiptArgument, checked_receipt, looked_up, open_stored, open_vault
 
 app = typer.Typer(help="Submissions as they arrived; every look is written into the audit.", no_args_is_help=True)
 
@@ -27,11 +27,7 @@ def show(
     """Write a submission to standard output, byte for byte. It may name who reported it."""
     receipt = checked_receipt(receipt)
     with open_vault(data_dir) as vault:
-        opener = vault.opener()
-        vault.audit("submission show", receipt=receipt, reason=reason)
-        versions = vault.versions(receipt)
-        if not versions:
-            fail(f"{receipt} is not in the vault: never received, forgotten, past its retention, or not there yet.")
+        opener, versions = looked_up(vault, "submission show", receipt, reason)
         if version > len(versions):
             fail(f"{receipt} has {len(versions)} version(s).")
         stored = versions[version - 1]

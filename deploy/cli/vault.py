@@ -144,6 +144,19 @@ def open_vault(data_dir: Path) -> Iterator[Vault]:
         fail(f"Redis: {error}")
 
 
+def looked_up(vault: Vault, action: str, receipt: str, reason: str) -> tuple[Opener, list[Stored]]:
+    """What opens a submission, and its versions, the first first; the look is recorded before anything is read.
+
+    Leaves the program when the keys are missing, the look cannot be recorded, or nothing is there.
+    """
+    opener = vault.opener()
+    vault.audit(action, receipt=receipt, reason=reason)
+    versions = vault.versions(receipt)
+    if not versions:
+        fail(f"{receipt} is not in the vault: never received, forgotten, past its retention, or not there yet.")
+    return opener, versions
+
+
 def vault_settings(data_dir: Path) -> Settings:
     """Addresses, credentials and keys for an operator's command."""
     settings = get_settings()

@@ -35,7 +35,7 @@ from services.alerts.zones import zone_of
 from shared.bus.errors import DependencyAwayError
 from shared.calendar import Calendar
 from shared.contracts import AlertState, Opinion, RiskClass
-from shared.http import BodyRefusedError, Receive, Scope, Send, read_body, respond
+from shared.http import PAGE_HEADERS, BodyRefusedError, Receive, Scope, Send, read_body, respond
 from shared.limits import StrangerLimit
 
 log = structlog.get_logger()
@@ -52,10 +52,7 @@ _ACTS: tuple[Act, ...] = ("acknowledge", "resolve", "silence", "verdict")
 _CSS = files("services.alerts").joinpath("templates", "page.css").read_text(encoding="utf-8")
 _CSS_HASH = base64.b64encode(hashlib.sha256(_CSS.encode()).digest()).decode()
 _PAGE_HEADERS = [
-    (b"cache-control", b"no-store"),
-    (b"x-robots-tag", b"noindex, nofollow, noarchive"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
+    *PAGE_HEADERS,
     (b"x-frame-options", b"DENY"),
     (
         b"content-security-policy",

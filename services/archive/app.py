@@ -66,27 +66,18 @@ def build(settings: Settings) -> Service:
 
         return write_into_schema
 
-    service.consume(
-        ASSESSMENTS,
-        "archive",
-        writing(writer.write_assessments),
-        batch_size=settings.archive_batch,
-        linger_seconds=settings.archive_linger_seconds,
-    )
-    service.consume(
-        ALERT_EVENTS,
-        "archive",
-        writing(writer.write_happenings),
-        batch_size=settings.archive_batch,
-        linger_seconds=settings.archive_linger_seconds,
-    )
-    service.consume(
-        SUBMISSIONS,
-        "vault",
-        writing(vault.write),
-        batch_size=settings.archive_batch,
-        linger_seconds=settings.archive_linger_seconds,
-    )
+    for stream, group, write in (
+        (ASSESSMENTS, "archive", writer.write_assessments),
+        (ALERT_EVENTS, "archive", writer.write_happenings),
+        (SUBMISSIONS, "vault", vault.write),
+    ):
+        service.consume(
+            stream,
+            group,
+            writing(write),
+            batch_size=settings.archive_batch,
+            linger_seconds=settings.archive_linger_seconds,
+        )
     service.run_in_background(prepare)
     service.run_in_background(lambda: keep_trimming(service.redis, retention, lambda: datetime.now(UTC)))
     service.ready_when(warehouse.ping)

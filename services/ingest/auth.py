@@ -10,7 +10,7 @@ import hmac
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -123,42 +123,48 @@ class HubSignatureAuth(_Auth):
         return prove
 
 
-class UshahidiAuth(_Auth):
+class _UrlSignatureAuth(_Auth):
+    """base64 of an HMAC over the public URL and what the body says."""
+
+    public_url: PublicUrl
+    """The URL as it is entered at the sender, to the letter."""
+    _signature_header: ClassVar[str]
+    _digest: ClassVar[str]
+
+    def begin(self, head: Head, keys: Sequence[bytes], now: float) -> Prove:  # noqa: ARG002
+        """See `_Auth.begin`."""
+        offered = _header(head, self._signature_header)
+
+        def prove(body: bytes) -> None:
+            signed = self.public_url.encode() + self._said(body)
+            right = [base64.b64encode(hmac.digest(key, signed, self._digest)) for key in keys]
+            _must_be_one_of(offered, right, self._signature_header)
+
+        return prove
+
+    @staticmethod
+    def _said(body: bytes) -> bytes:
+        return body
+
+
+class UshahidiAuth(_UrlSignatureAuth):
     """base64 of HMAC-SHA256 over the public URL and the raw body."""
 
     scheme: Literal["ushahidi"]
-    public_url: PublicUrl
-    """The URL as it is entered at the sender, to the letter."""
-
-    def begin(self, head: Head, keys: Sequence[bytes], now: float) -> Prove:  # noqa: ARG002
-        """See `_Auth.begin`."""
-        offered = _header(head, "x-ushahidi-signature")
-
-        def prove(body: bytes) -> None:
-            signed = self.public_url.encode() + body
-            right = [base64.b64encode(hmac.digest(key, signed, hashlib.sha256)) for key in keys]
-            _must_be_one_of(offered, right, "x-ushahidi-signature")
-
-        return prove
+    _signature_header: ClassVar[str] = "x-ushahidi-signature"
+    _digest: ClassVar[str] = "sha256"
 
 
-class TwilioAuth(_Auth):
+class TwilioAuth(_UrlSignatureAuth):
     """base64 of HMAC-SHA1 over the public URL and all parameters, sorted by name."""
 
     scheme: Literal["twilio"]
-    public_url: PublicUrl
-    """The URL as it is entered at Twilio, to the letter."""
+    _signature_header: ClassVar[str] = "x-twilio-signature"
+    _digest: ClassVar[str] = "sha1"
 
-    def begin(self, head: Head, keys: Sequence[bytes], now: float) -> Prove:  # noqa: ARG002
-        """See `_Auth.begin`."""
-        offered = _header(head, "x-twilio-signature")
-
-        def prove(body: bytes) -> None:
-            signed = self.public_url.encode() + _sorted_parameters(body)
-            right = [base64.b64encode(hmac.digest(key, signed, hashlib.sha1)) for key in keys]
-            _must_be_one_of(offered, right, "x-twilio-signature")
-
-        return prove
+    @staticmethod
+    def _said(body: bytes) -> bytes:
+        return _sorted_parameters(body)
 
 
 class BasicAuth(_Auth):

@@ -6,7 +6,7 @@ from jinja2 import Environment, PackageLoader
 
 from services.ingest.problem import Refusal
 from shared.contracts import ReceiptStage
-from shared.http import Scope
+from shared.http import PAGE_HEADERS, Scope
 
 STAGE_WORDS = {
     ReceiptStage.RECEIVED: "Laporan Anda sudah kami terima.",
@@ -16,12 +16,9 @@ STAGE_WORDS = {
     ReceiptStage.QUARANTINED: "Laporan Anda tersimpan, tetapi perlu diperiksa petugas sebelum dapat diproses.",
 }
 PAGE = b"text/html; charset=utf-8"
-PAGE_HEADERS = [
-    (b"cache-control", b"no-store"),
+HEADERS = [
+    *PAGE_HEADERS,
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-robots-tag", b"noindex, nofollow, noarchive"),
 ]
 
 _STEPS = {

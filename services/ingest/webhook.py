@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -21,7 +22,7 @@ from services.ingest.asking import Asking
 from services.ingest.auth import Head, HubSignatureAuth, SecretInUrlAuth, same_secret
 from services.ingest.openapi import OPENAPI
 from services.ingest.problem import Refusal, describe
-from services.ingest.receipt_page import PAGE, PAGE_HEADERS, STAGE_WORDS, receipt_page, refusal_page, wants_page
+from services.ingest.receipt_page import HEADERS, PAGE, STAGE_WORDS, receipt_page, refusal_page, wants_page
 from services.ingest.signature import SignatureError
 from services.ingest.sources import Source, Sources
 from services.ingest.submission import Submission
@@ -31,7 +32,7 @@ from shared.bus.streams import FLOWING
 from shared.config.errors import ConfigError
 from shared.config.yaml_file import WatchedFile
 from shared.contracts import ReceiptStage
-from shared.http import Receive, Scope, Send, respond
+from shared.http import BodyRefusedError, Receive, Scope, Send, read_body, respond
 from shared.limits import RateLimit, StrangerLimit
 from shared.observability import metrics
 from shared.settings import Settings
@@ -319,10 +320,10 @@ class Webhook:
             if not page:
                 raise
             metrics.refused.labels("-", str(refusal.status)).inc()
-            await respond(send, refusal.status, refusal_page(refusal), PAGE, PAGE_HEADERS)
+            await respond(send, refusal.status, refusal_page(refusal), PAGE, HEADERS)
             return
         if page:
-            await respond(send, 200, receipt_page(receipt, stage), PAGE, PAGE_HEADERS)
+            await respond(send, 200, receipt_page(receipt, stage), PAGE, HEADERS)
             return
         answer = {"receipt": receipt, "stage": stage.value, "message": STAGE_WORDS[stage]}
         await respond(send, 200, _encode(answer), headers=[(b"cache-control", b"no-store")])
@@ -379,25 +380,12 @@ async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: in
     if size > limit:
         raise _too_large(limit)
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _whole_body(receive, limit)
-    except TimeoutError:
-        raise Refusal(408, "The body came too slowly", f"Send it within {BODY_SECONDS} seconds.") from None
-
-
-async def _whole_body(receive: Receive, limit: int) -> bytes:
-    pieces: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refusal(400, "The body ended early")
-        pieces.append(message.get("body", b""))
-        size += len(pieces[-1])
-        if size > limit:
-            raise _too_large(limit)
-        more = message.get("more_body", False)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return await read_body(receive, limit, BODY_SECONDS)
+    except BodyRefusedError as error:
+        if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise _too_large(limit) from None
+        detail = f"Send it within {BODY_SECONDS} seconds." if error.status == HTTPStatus.REQUEST_TIMEOUT else ""
+        raise Refusal(error.status, error.title, detail) from None
 
 
 def _too_large(limit: int) -> Refusal:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,20 +49,6 @@ QUICK = {"attempts": 4, "first_retry_seconds": 0.05, "longest_retry_seconds": 0.
 def alerts(redis_url: str, tmp_path: Path) -> Alerts:
     """Surroundings with the committed configuration."""
     return Alerts(redis_url, tmp_path)
-
-
-@pytest.fixture
-def http() -> Iterator[HttpReceiver]:
-    """An HTTP receiver."""
-    with HttpReceiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def smtp() -> Iterator[SmtpReceiver]:
-    """An SMTP receiver."""
-    with SmtpReceiver() as receiver:
-        yield receiver
 
 
 def an_officer(id_: str, channels: list[str], *, role: str = "regency", region: str = "63.11", **more: Any) -> Any:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -106,20 +106,6 @@ class Alerts:
 def alerts(redis_url: str, tmp_path: Path) -> Alerts:
     """Surroundings with the committed configuration."""
     return Alerts(redis_url, tmp_path)
-
-
-@pytest.fixture
-def http() -> Iterator[HttpReceiver]:
-    """An HTTP receiver."""
-    with HttpReceiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def smtp() -> Iterator[SmtpReceiver]:
-    """An SMTP receiver."""
-    with SmtpReceiver() as receiver:
-        yield receiver
 
 
 async def test_an_accusation_reaches_its_officer_by_webhook_and_e_mail(
