@@ -41,6 +41,7 @@ Handle = Callable[[Sequence[Message], Outbox], Awaitable[None]]
 READ_BLOCK_MS = 1_000
 IDLE_CONSUMER_SECONDS = 3_600
 CHORES_SECONDS = 2.0
+PENDING_LOOK = 10_000
 
 
 def consumer_name() -> str:
@@ -98,6 +99,7 @@ class StreamConsumer:
         self._quarantine_ratio = quarantine_ratio
         self._failed_lately: deque[bool] = deque(maxlen=quarantine_window)
         self._held: set[bytes] = set()
+        self._just_read: set[tuple[bytes, bytes]] = set()
         subscriber = broker.subscriber(
             stream=StreamSub(
                 stream.name,
@@ -116,7 +118,9 @@ class StreamConsumer:
 
     async def look_after(self) -> None:
         """Claim what dead consumers left, trim what all have read, count what waits; until cancelled."""
-        await self._again_and_again(self._claim_abandoned, self._forget_dead_consumers, self._trim)
+        await self._again_and_again(
+            self._start_stuck_idle_times, self._claim_abandoned, self._forget_dead_consumers, self._trim
+        )
 
     async def keep_hold(self) -> None:
         """Tell the others that what is being handled here is not abandoned; until cancelled.
@@ -251,6 +255,19 @@ class StreamConsumer:
         if held := list(self._held):
             ids: list[Any] = held
             await self._redis.xclaim(self.stream.name, self.group, self._name, 0, ids, justid=True)
+
+    async def _start_stuck_idle_times(self) -> None:
+        # Redis counts idle time on the clock of its machine. When that is set back, what was read before stays at 0
+        # until the clock has caught up, perhaps for hours, and nobody takes it over. So what stands at 0 at two looks
+        # is handed to the same consumer again: its time starts now. One that lives does not notice.
+        pending: Any = await self._redis.xpending_range(self.stream.name, self.group, "-", "+", PENDING_LOOK)
+        just_read = {(one["message_id"], one["consumer"]) for one in pending if not one["time_since_delivered"]}
+        stuck = just_read & self._just_read
+        for id_, consumer in stuck:
+            await self._redis.xclaim(self.stream.name, self.group, consumer.decode(), 0, [id_], justid=True)
+        if stuck:
+            log.warning("clock_set_back", stream=self.stream.name, group=self.group, messages=len(stuck))
+        self._just_read = just_read - stuck
 
     async def _claim_abandoned(self) -> None:
         idle_ms = int(self._claim_idle_seconds * 1000)

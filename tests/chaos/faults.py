@@ -34,6 +34,7 @@ class Fault:
         replicas: further processes of each service that run meanwhile.
         empties: it removes what Redis alone held.
         needs_small_disk: it is left out where the system does not lie on a disk that may be filled.
+        needs_own_clock: it is left out where programs cannot be given a clock of their own.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Fault:
     replicas: int = 0
     empties: bool = False
     needs_small_disk: bool = False
+    needs_own_clock: bool = False
 
 
 def kill_any(world: World, load: Load, extent: Extent) -> None:
@@ -140,6 +142,35 @@ def kill_and_starve(world: World, load: Load, extent: Extent) -> None:
             time.sleep(extent.seconds / 2)
 
 
+def clock_jumps(world: World, load: Load, extent: Extent) -> str | None:
+    """The machine's clock is an hour ahead, then right, then an hour behind. Each time somebody has read messages
+    before the jump and died: they must be taken over soon, although they were read at a later hour."""
+    complaint = None
+    with world.own_clock() as set_clock:
+        for ahead in (3_600.0, 0.0, -3_600.0):
+            time.sleep(extent.seconds)
+            with world.frozen(world.pid("normaliser")):
+                wait_for(lambda: _read_by_the_dead(world))
+            set_clock(ahead)
+            load.clock_ahead_seconds = ahead  # a report signed at another hour is refused, as it must be
+            try:
+                wait_for(lambda: not _held_by_the_dead(world))
+            except AssertionError:
+                complaint = f"{_held_by_the_dead(world)} messages of a dead process are not taken over, {ahead:+.0f} s"
+    load.clock_ahead_seconds = 0.0
+    return complaint
+
+
+def _read_by_the_dead(world: World) -> bool:
+    with world.redis() as client:
+        return bool(client.xreadgroup("normaliser", "dead", {SUBMISSIONS.name: ">"}, count=20))
+
+
+def _held_by_the_dead(world: World) -> int:
+    with world.redis() as client:
+        return len(client.xpending_range(SUBMISSIONS.name, "normaliser", "-", "+", 100, consumername="dead"))  # type: ignore[arg-type]
+
+
 def backlog(world: World, load: Load, extent: Extent) -> str | None:
     """Nobody reads while more is posted than may wait: new reports are refused with the time to come back."""
     usual, before = load.per_second, load.refusals[503]
@@ -227,6 +258,7 @@ FAULTS = (
     Fault("ClickHouse frozen", clickhouse_frozen, Extent(1, 75)),
     Fault("no file of Redis can grow", redis_disk_full, Extent(1, 15)),
     Fault("disk full", disk_full, Extent(3, 15), Extent(1, 3), needs_small_disk=True),
+    Fault("clock jumps", clock_jumps, Extent(3, 10), Extent(3, 3), needs_own_clock=True),
     Fault("backlog above the high-water mark", backlog, Extent(1, 60)),
     Fault("slow consumers, 3 replicas", slow_consumers, Extent(1, 3 * CLAIM_IDLE_SECONDS), replicas=2),
     Fault("kill -9, any process, 3 replicas", kill_any, Extent(20), replicas=2),

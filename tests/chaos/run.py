@@ -69,6 +69,9 @@ def run(
         if fault.needs_small_disk and not world.has_small_disk:
             say(f"{fault.name}: left out, this user may not mount a small disk")
             continue
+        if fault.needs_own_clock and not world.has_own_clock:
+            say(f"{fault.name}: left out, programs cannot be given a clock of their own here")
+            continue
         say(f"{fault.name}: {extent.times} times" + (f", {extent.seconds:.0f} s" if extent.seconds else ""))
         if fault.replicas:
             world.start_replicas(fault.replicas)

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import importlib.metadata
 import json
 import os
 import secrets
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ PARTS = ("redis", "clickhouse", *SERVICES)
 CLAIM_IDLE_SECONDS = 3.0
 HIGH_WATER = 20_000
 DISK_MB = 900
+CLOCK_CACHE_SECONDS = 1
 
 
 @dataclass
@@ -150,6 +152,43 @@ class World:
         """Return when a part runs, in another process than `besides`."""
         wait_for(lambda: self.pid(part) not in (0, besides), seconds=seconds)
 
+    @property
+    def has_own_clock(self) -> bool:
+        """Whether programs can be given a clock of their own on this machine."""
+        told = subprocess.run(
+            [sys.executable, "-c", "import time; print(time.time())"],
+            env={**os.environ, **_faked_clock(), "FAKETIME": "-1000d"},
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+        return bool(told) and float(told) < time.time() - 86_400
+
+    @contextlib.contextmanager
+    def own_clock(self) -> Iterator[Callable[[float], None]]:
+        """The whole system started anew with a clock that is set by calling what is yielded: seconds ahead of the true
+        one. At the end of the block it is started once more, with the true one."""
+        setting = self.embedded.data_dir.parent / "clock"
+
+        def set_clock(ahead: float) -> None:
+            fresh = setting.with_suffix(".new")
+            fresh.write_text(f"{ahead:+.0f}\n")
+            fresh.replace(setting)
+            time.sleep(CLOCK_CACHE_SECONDS + 0.5)  # until every process has read it
+
+        set_clock(0)
+        faked = {**_faked_clock(), "FAKETIME_TIMESTAMP_FILE": str(setting)}
+        self._restart({**self.embedded.environment, **faked})
+        try:
+            yield set_clock
+        finally:
+            self._restart({name: value for name, value in self.embedded.environment.items() if name not in faked})
+
+    def _restart(self, environment: dict[str, str]) -> None:
+        self.embedded.stop()
+        self.embedded.environment = environment
+        self.embedded.start()
+
     def start_replicas(self, each: int) -> None:
         """Start so many further processes of each service, as a container would run them."""
         taken: set[int] = set()
@@ -232,6 +271,17 @@ def _running_world(folder: Path) -> Iterator[World]:
         if embedded.process and embedded.process.poll() is None:
             embedded.process.send_signal(signal.SIGCONT)
             embedded.stop()
+
+
+def _faked_clock() -> dict[str, str]:
+    # The library stands between a program and the system's clock; elapsed time (the monotonic clock) stays true.
+    package = Path(importlib.metadata.distribution("libfaketime").locate_file("libfaketime"))  # type: ignore[arg-type]
+    return {
+        "LD_PRELOAD": str(package / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"),
+        "FAKETIME_CACHE_DURATION": str(CLOCK_CACHE_SECONDS),
+        "DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 def _ready(port: int) -> bool:

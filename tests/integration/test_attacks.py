@@ -17,6 +17,7 @@ import uvicorn
 
 from services.ingest import webhook as webhook_module
 from services.ingest.signature import sign
+from shared import server as server_module
 from shared.server import BoundedHead
 from shared.service import Service
 from tests.integration.test_webhook import KEY, NDJSON, Door, is_problem, kept, webhook
@@ -148,6 +149,19 @@ async def test_headers_beyond_reason_are_refused(gate: Gate) -> None:
     body = b'{"text":"a"}'
     assert await gate.send(body, [*signed(body), "x-lampiran: " + "x" * 1_000_000]) in (0, 400, 431)
     assert await gate.send(body, signed(body)) == 202
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /v1/reports/lapangan HTTP/1.1\r\nhost: i\r\nx-a: b"])
+async def test_a_head_that_never_ends_is_given_up_and_delays_nobody(
+    door: Door, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(server_module, "HEAD_SECONDS", 1)
+    async with served(door.service) as gate:
+        slow = [asyncio.create_task(gate.raw(begun)) for _ in range(50)]
+        await asyncio.sleep(0)
+        body = b'{"text":"yang jujur"}'
+        assert await gate.send(body, signed(body)) == 202
+        assert set(await asyncio.gather(*slow)) == {0}
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "GZIP"])
@@ -282,7 +296,7 @@ async def test_openapi_s_own_generator_of_bad_requests_finds_no_fault(door: Door
     seen: set[int] = set()
     for operation in schema.get_all_operations():
         if operation.ok().path.endswith("/batch"):
-            continue  # lines of JSON are a media type that the generator cannot write
+            continue  # lines of JSON are a media type that the generator cannot write: see below
         strategy = operation.ok().as_strategy()
         for case in _examples(strategy, 60):
             body = case.body if isinstance(case.body, bytes) else json.dumps(case.body, default=str).encode()
@@ -294,6 +308,11 @@ async def test_openapi_s_own_generator_of_bad_requests_finds_no_fault(door: Door
             except httpx.InvalidURL:
                 continue
             seen.add(answer.status_code)
+    report = schema["/v1/reports/{source}"]["POST"].as_strategy()
+    lines = [json.dumps(case.body, default=str).encode() for case in _examples(report, 60)]
+    for start in range(0, len(lines), 7):
+        answer = await door.post(b"\n".join(lines[start : start + 7]), path=BATCH, media_type=NDJSON)
+        seen.add(answer.status_code)
     assert seen
     assert max(seen) < 500, seen
 
