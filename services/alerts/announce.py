@@ -72,6 +72,10 @@ class Announcer:
         events = outcome.events + due.events
         if due.notify is None or alert is None:
             return Change(due.case, events)
+        if due.notify is Reason.RESOLVED:
+            deliveries = self._deliveries(due.case, alert, due.notify, self._those_who_know(alert), now)
+            closed = decide.told_closed(due.case, _targets(deliveries))
+            return Change(closed.case, events, deliveries)
         if due.notify is Reason.REMINDER and province_tells:
             log.info("reminder_left_out", alert=str(alert.alert_id), because="the province has an open alert")
             return Change(decide.postponed(due.case, self.rules(), now).case, events)
@@ -84,7 +88,7 @@ class Announcer:
             log.error("nobody_to_tell", alert=str(alert.alert_id), region=due.case.region_code)
         told = decide.told(
             due.case,
-            [Target(delivery.officer_id, delivery.channel) for delivery in deliveries],
+            _targets(deliveries),
             self.rules(),
             now,
             reason=due.notify,
@@ -112,17 +116,24 @@ class Announcer:
         targets = [
             (one.id, place, channel_label(one.channels[place])) for one in officers for place in one.first_channels()
         ]
-        if not self.officers().officers and self.notification_file:
+        known = reason is not Reason.RESOLVED or NOBODY_CONFIGURED in alert.reached
+        if not self.officers().officers and self.notification_file and known:
             targets = [(NOBODY_CONFIGURED, 0, FILE_CHANNEL)]
         if not targets:
             return ()
         text = self.text(case, alert, reason, now)
         return tuple(
-            _queued(case, alert, text, officer_id, place, host, number=number, presses=presses)
+            _queued(case, alert, text, officer_id, place, host, number=number, presses=presses, reason=reason)
             for officer_id, place, host in targets
         )
 
     # Who is told
+
+    def _those_who_know(self, alert: Alert) -> list[Officer]:
+        """Who was told of an alert that is closed; nobody, where alerting.yaml does not want the closing told."""
+        if not self.rules().notify.tell_resolved:
+            return []
+        return [officer for id_ in alert.reached if (officer := self.officers().by_id(id_))]
 
     def _rung(self, case: Case, alert: Alert, reason: Reason, now: datetime) -> Rung | None:
         here = Rung(alert.step, alert.rounds)
@@ -176,8 +187,21 @@ def _new_districts(case: Case) -> Collection[str]:
     return {exhibit.district_code for exhibit in case.exhibits if exhibit.district_code and not exhibit.told}
 
 
+def _targets(deliveries: Sequence[QueuedDelivery]) -> list[Target]:
+    return [Target(delivery.officer_id, delivery.channel) for delivery in deliveries]
+
+
 def _queued(
-    case: Case, alert: Alert, text: Text, officer_id: str, place: int, host: str, *, number: int, presses: bool
+    case: Case,
+    alert: Alert,
+    text: Text,
+    officer_id: str,
+    place: int,
+    host: str,
+    *,
+    number: int,
+    presses: bool,
+    reason: Reason,
 ) -> QueuedDelivery:
     return QueuedDelivery(
         delivery_id=uuid5(alert.alert_id, f"{number}/{officer_id}/{place}"),
@@ -194,4 +218,5 @@ def _queued(
         severity=alert.severity,
         newest_report_at=alert.last_known_at,
         presses=presses,
+        reason=reason,
     )

@@ -101,6 +101,8 @@ class Reason(StrEnum):
     """Somebody acknowledged it long ago, and nothing followed."""
     UNREACHED = "unreached"
     """Those who should have been told could not be reached."""
+    RESOLVED = "resolved"
+    """Those who were told are told that it is closed."""
 
 
 class Progress(StrEnum):
@@ -131,6 +133,7 @@ class Waiting(Struct, frozen=True):
     targets: tuple[Target, ...] = ()
     lost: bool = False
     """It has been recorded that this notification reached nobody."""
+    reason: Reason = Reason.FIRST
 
     @property
     def sent(self) -> bool:
@@ -141,6 +144,13 @@ class Waiting(Struct, frozen=True):
     def reaches_nobody(self) -> bool:
         """Whether every channel has been given up or keeps failing."""
         return all(target.progress in (Progress.FAILING, Progress.GIVEN_UP) for target in self.targets)
+
+    def still_wants(self, officer_id: str) -> bool:
+        """Whether it was held back for this officer, or keeps failing."""
+        return any(
+            target.officer_id == officer_id and target.progress in (Progress.HELD, Progress.FAILING)
+            for target in self.targets
+        )
 
     def is_new(self, officer_id: str, channel: int) -> bool:
         """Whether this channel has no part in the notification yet."""
@@ -233,6 +243,20 @@ class Alert(Struct, frozen=True):
     def is_open(self) -> bool:
         """Whether the region counts as flagged."""
         return self.state is not AlertState.RESOLVED
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it still wants somebody to act."""
+        return self.is_open and self.state not in (AlertState.ACKNOWLEDGED, AlertState.SILENCED)
+
+    def held_for(self, officer_id: str) -> Reason | None:
+        """Why an officer for whom it was held back is to be told of it now; `None` when that is moot by now."""
+        wanted = [waiting.reason for waiting in self.waiting if waiting.still_wants(officer_id)]
+        if Reason.RESOLVED in wanted:
+            return Reason.RESOLVED
+        if not self.is_pending:
+            return None
+        return Reason.FIRST if self.state is AlertState.OPEN else Reason.REMINDER
 
     @property
     def due_at(self) -> datetime | None:

@@ -120,8 +120,10 @@ def ring(case: Case, now: datetime) -> Outcome:
     One reason at a time: what else is due stays due, and is said when this one has been told.
     """
     alert = case.alert
-    if not alert or not alert.is_open:
+    if not alert:
         return Outcome(case)
+    if not alert.is_open:
+        return Outcome(case, notify=Reason.RESOLVED if _is_due(alert.next_at, now) else None)
     if _is_due(alert.acknowledgement_ends_at, now):
         return _gone_stale(case, alert, now)
     if _is_due(alert.next_at, now):
@@ -165,7 +167,9 @@ def told(
     alert = replace(
         alert,
         notifications=number,
-        waiting=(*alert.waiting, Waiting(number, tuple(targets)))[-_WAITING_KEPT:] if targets else alert.waiting,
+        waiting=(*alert.waiting, Waiting(number, tuple(targets), reason=reason))[-_WAITING_KEPT:]
+        if targets
+        else alert.waiting,
         acknowledgement_lasts=rules.escalation.acknowledgement_lasts,
         report_until=report_until or alert.report_until,
     )
@@ -192,6 +196,18 @@ def told(
     if nobody or not targets:
         events.append(("no_notification_sent", nobody or "nobody is left who could be told"))
     return _recorded(case, alert, events, now)
+
+
+def told_closed(case: Case, targets: Sequence[Target]) -> Outcome:
+    """Note that word of the closing was handed to the outbox for these channels; with none, that nobody gets any."""
+    alert = case.alert
+    if alert is None or alert.is_open:
+        return Outcome(case)
+    if targets:
+        number = alert.notifications + 1
+        waiting = Waiting(number, tuple(targets), reason=Reason.RESOLVED)
+        alert = replace(alert, notifications=number, waiting=(waiting,))
+    return Outcome(replace(case, alert=replace(alert, next_at=None)))
 
 
 def nobody_left(case: Case, reason: Reason) -> Outcome:
@@ -229,10 +245,11 @@ def delivered(
             alert = replace(alert, state=AlertState.NOTIFIED)
         alert = replace(alert, unreached=())
         events.append(("notification_sent", f"notification {number}"))
-    elif after.reaches_nobody and not after.lost and alert.state not in _AT_REST:
+    elif after.reaches_nobody and not after.lost and (alert.state not in _AT_REST or not alert.is_open):
         after = replace(after, lost=True)
         tried = {*alert.unreached, *(target.officer_id for target in after.targets)}
-        alert = replace(alert, widen_at=now, unreached=tuple(sorted(tried)))
+        if alert.is_open:
+            alert = replace(alert, widen_at=now, unreached=tuple(sorted(tried)))
         events.append(("no_notification_sent", f"notification {number}: {reason or 'every channel fails'}"))
     others = tuple(item for item in alert.waiting if item.number != number)
     alert = replace(alert, waiting=others if after.settled else (*others, after))
@@ -279,9 +296,11 @@ def acknowledge(case: Case, *, actor: str, reason: str, now: datetime) -> Outcom
 def resolve(case: Case, *, actor: str, reason: str, now: datetime) -> Outcome:
     """Close the alert; what it was made of opens no other, and what is not sent yet is not sent.
 
-    Raises `NotPossibleError`.
+    Where somebody knows of the alert, word of the closing is due at once. Raises `NotPossibleError`.
     """
-    alert = replace(_resting(_open_alert(case)), state=AlertState.RESOLVED, waiting=())
+    alert = _open_alert(case)
+    word_at = now if alert.reached else None
+    alert = replace(_resting(alert), state=AlertState.RESOLVED, waiting=(), next_at=word_at)
     case = replace(case, sightings=tuple(replace(sighting, spent=True) for sighting in case.sightings))
     return _recorded(case, alert, [("resolved", reason)], now, actor=actor)
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from services.alerts.case import Alert, Case, Cause, CitedNorm, Exhibit, Reason
 from services.alerts.rules import AlertingRules
+from services.alerts.text import clean
 from services.alerts.zones import zone_info, zone_of
 from shared.calendar import Calendar
 from shared.contracts import Regime, RiskClass, Severity, Status
@@ -41,6 +42,7 @@ _NEWS = {
     Reason.ESCALATION: "eskalasi",
     Reason.STALE: "belum ada tindak lanjut",
     Reason.UNREACHED: "petugas tidak terjangkau",
+    Reason.RESOLVED: "ditutup",
 }
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
 
@@ -54,6 +56,7 @@ _EXHIBITS_SHOWN = 5
 _NORMS_SHOWN = 6
 _MISSING_SHOWN = 8
 _RECEIPTS_SHOWN = 6
+_REASON_CHARACTERS = 200
 
 
 class Counted(Protocol):
@@ -100,12 +103,13 @@ class Renderer:
         if alert is None:
             raise ValueError("a case without an alert has nothing to tell")
         values = self._values(case, alert, reason, rules, now)
-        template = _TEMPLATES.get(alert.cause, "alert")
+        template = "closed" if reason is Reason.RESOLVED else _TEMPLATES.get(alert.cause, "alert")
+        short = "closed" if reason is Reason.RESOLVED else "short"
         return Text(
             values["title"],
             plain=self._environment.get_template(f"{template}.txt.j2").render(values),
             html=self._environment.get_template(f"{template}.html.j2").render(values),
-            short=self._environment.get_template("short.txt.j2").render(values),
+            short=self._environment.get_template(f"{short}.txt.j2").render(values),
         )
 
     def _values(self, case: Case, alert: Alert, reason: Reason, rules: AlertingRules, now: datetime) -> dict[str, Any]:
@@ -113,10 +117,11 @@ class Renderer:
         shown = exhibits[:_EXHIBITS_SHOWN]
         norms = _norms(exhibits)
         regime = exhibits[0].regime if exhibits else Regime.PILKADA
+        zone = zone_of(case.region_code)
         return {
             "title": title_of(case, alert, reason),
-            "zone": zone_of(case.region_code),
-            "why": _why(alert, reason, rules),
+            "zone": zone,
+            "why": _why(alert, reason, rules, zone),
             "alert": alert,
             "exhibits": [_Shown(exhibit, is_new=reason is not Reason.FIRST and not exhibit.told) for exhibit in shown],
             "hidden": max(0, alert.reports - len(shown)),
@@ -192,7 +197,7 @@ def bare_text(case: Case, alert: Alert, reason: Reason) -> Text:
     return Text(title, plain, html=f"<p>{plain}</p>")
 
 
-def _why(alert: Alert, reason: Reason, rules: AlertingRules) -> str:
+def _why(alert: Alert, reason: Reason, rules: AlertingRules, zone: str) -> str:
     if reason is Reason.FIRST and alert.grounds:
         return f"peringatan pertama; {alert.grounds}."
     if reason is Reason.FIRST:
@@ -216,7 +221,18 @@ def _why(alert: Alert, reason: Reason, rules: AlertingRules) -> str:
         return "peringatan ini sudah dinyatakan ditangani, tetapi belum ada tindak lanjut yang tercatat."
     if reason is Reason.UNREACHED:
         return "petugas yang seharusnya diberi tahu tidak terjangkau; pesan ini diteruskan kepada Anda."
+    if reason is Reason.RESOLVED:
+        return _closed(alert, zone)
     return "pengingat; belum ada yang menyatakan menangani peringatan ini."
+
+
+def _closed(alert: Alert, zone: str) -> str:
+    entry = next((one for one in reversed(alert.history) if one.event == "resolved"), None)
+    if entry is None:
+        return "peringatan ini sudah ditutup."
+    who = "sistem" if entry.actor == "system" else entry.actor
+    why = clean(entry.reason, _REASON_CHARACTERS).rstrip(".")
+    return f"peringatan ini ditutup oleh {who} pada {local_time(entry.at, zone)}" + (f": {why}." if why else ".")
 
 
 def counts_of(alert: Counted) -> str:

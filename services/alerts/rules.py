@@ -200,6 +200,8 @@ class Notify(_Section):
     """Another grave incident is told after so long at first, and twice as long after each telling, up to the above."""
     repeat_interval_hours: Annotated[float, Field(gt=0, le=24 * 7)] = 6
     """An alert that nobody acknowledges is told again after so long without news."""
+    tell_resolved: bool = True
+    """Whether those who were told of an alert are told that it is closed."""
 
     @property
     def group_wait(self) -> timedelta:

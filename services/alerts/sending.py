@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from services.alerts import decide
 from services.alerts.announce import NOBODY_CONFIGURED
-from services.alerts.case import Alert, Case, Progress, Target
+from services.alerts.case import Alert, Case, Progress, Reason, Target
 from services.alerts.channels import (
     ChannelError,
     Notification,
@@ -51,7 +51,7 @@ AT_ONCE = 64
 POLL_SECONDS = 0.2
 DRAIN_SECONDS = 3.0
 _AWAY_PAUSE_SECONDS = 0.5
-_AT_REST = (AlertState.ACKNOWLEDGED, AlertState.SILENCED, AlertState.RESOLVED)
+_NEWS = (Reason.FIRST, Reason.EVIDENCE, Reason.SEVERITY)
 _PROGRESS = {"sent": Progress.SENT, "abandoned": Progress.GIVEN_UP, "held": Progress.HELD}
 
 
@@ -257,13 +257,15 @@ class Sender:
             cases = await self.store.cases([key for _, key in delivery.summary_of])
             ids = [alert_id for alert_id, _ in delivery.summary_of]
             if not any(
-                case and case.alert and case.alert.alert_id == id_ and case.alert.state not in _AT_REST
+                case and case.alert and case.alert.alert_id == id_ and case.alert.held_for(delivery.officer_id)
                 for id_, case in zip(ids, cases, strict=True)
             ):
                 raise NotWantedError("all its alerts were taken or resolved before this could be sent")
             return
         case = await self.store.case(delivery.case_key)
         alert = case.alert if case else None
+        if alert and alert.alert_id == delivery.alert_id and delivery.reason is Reason.RESOLVED:
+            return
         if alert is None or alert.alert_id != delivery.alert_id or alert.state is AlertState.RESOLVED:
             raise NotWantedError("the alert was resolved before this could be sent")
         if alert.state is AlertState.SILENCED:
@@ -350,12 +352,13 @@ class Sender:
             settle = self._settling(settlement, result, progress, now)
             await self._patiently(lambda: self.store.update({delivery.case_key: settle}))
         metrics.deliveries.labels(record.outcome).inc()
-        if record.outcome == "sent" and not delivery.presses:
+        if record.outcome == "sent" and delivery.reason in _NEWS and not delivery.summary_of:
             metrics.notify_seconds.observe(record.latency_ms / 1000)
         level = log.info if record.outcome in ("sent", "held") else log.warning
         level(
             f"notification_{record.outcome}",
             title=delivery.title,
+            reason=delivery.reason.value,
             officer=delivery.officer_id,
             channel=delivery.host,
             attempt=record.attempt,

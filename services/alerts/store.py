@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import ResponseError
 
-from services.alerts.case import Case
+from services.alerts.case import Case, Reason
 from shared.bus.errors import DependencyAwayError
 from shared.bus.healing import AWAY
 from shared.bus.streams import ALERT_EVENTS
@@ -119,6 +119,8 @@ class QueuedDelivery(msgspec.Struct, frozen=True):
     """Alerts (with the keys of their cases) that a summary tells of; empty for a notification of one alert."""
     short: str = ""
     """The short form, for channels that get less than all of it; empty: its title."""
+    reason: Reason = Reason.FIRST
+    """Why it is sent; of a summary of several alerts it says nothing."""
 
 
 _delivery_decoder = msgspec.msgpack.Decoder(QueuedDelivery)

@@ -19,7 +19,6 @@ from services.alerts.rules import AlertingRules
 from services.alerts.store import CaseStore, Change, Decide, Held, QueuedDelivery, case_key
 from services.alerts.zones import zone_of
 from shared.bus.errors import DependencyAwayError
-from shared.contracts import AlertState
 
 log = structlog.get_logger()
 
@@ -78,7 +77,7 @@ class Summaries:
 
     async def _release(self, held: Held, officer: Officer) -> None:
         now = self._clock()
-        cases = await self._waiting(held)
+        cases = await self._waiting(held, officer.id)
         if not cases:
             await self._store.release(held, ())
             return
@@ -96,12 +95,15 @@ class Summaries:
             officer.id, f"summary/{now.isoformat()}", self._rules().limits.of(gravest), now
         )
 
-    async def _waiting(self, held: Held) -> list[tuple[Case, Alert]]:
-        """The alerts still worth telling, gravest first: nobody has taken, silenced or closed them meanwhile."""
+    async def _waiting(self, held: Held, officer_id: str) -> list[tuple[Case, Alert]]:
+        """The alerts still worth telling, gravest first.
+
+        Those that nobody has taken, silenced or closed meanwhile, and those of which the closing itself was held back.
+        """
         found = [
             (case, case.alert)
             for alert_id, case in zip(held.alerts, await self._store.cases(list(held.alerts.values())), strict=True)
-            if case and case.alert and case.alert.alert_id == alert_id and is_pending(case.alert)
+            if case and case.alert and case.alert.alert_id == alert_id and case.alert.held_for(officer_id)
         ]
         return sorted(found, key=lambda one: (-one[1].severity.rank, one[1].opened_at))
 
@@ -120,16 +122,13 @@ class Summaries:
 
     def _deliveries(self, officer: Officer, cases: Sequence[tuple[Case, Alert]], now: datetime) -> list[QueuedDelivery]:
         case, alert = cases[0]
-        if len(cases) == 1:
-            reason = Reason.FIRST if alert.state is AlertState.OPEN else Reason.REMINDER
-            text = self._announcer.text(case, alert, reason, now)
-        else:
-            text = summary_text(cases)
+        reason = alert.held_for(officer.id) or Reason.REMINDER
+        text = self._announcer.text(case, alert, reason, now) if len(cases) == 1 else summary_text(cases)
         return [
             QueuedDelivery(
                 delivery_id=uuid5(alert.alert_id, f"summary/{officer.id}/{place}/{now.isoformat()}"),
                 alert_id=alert.alert_id,
-                case_key=case_key(case.region_code, case.risk_class),
+                case_key=case_key(case.region_code, case.risk_class, case.subject),
                 number=0,
                 officer_id=officer.id,
                 channel=place,
@@ -137,27 +136,33 @@ class Summaries:
                 title=text.title,
                 body=text.plain,
                 html=text.html,
+                short=text.short,
                 severity=alert.severity,
                 newest_report_at=max(one.last_known_at for _, one in cases),
                 presses=True,
-                summary_of=tuple((one.alert_id, case_key(of.region_code, of.risk_class)) for of, one in cases),
+                reason=reason,
+                summary_of=tuple(
+                    (one.alert_id, case_key(of.region_code, of.risk_class, of.subject)) for of, one in cases
+                ),
             )
             for place in officer.first_channels()
         ]
 
 
-def is_pending(alert: Alert) -> bool:
-    """Whether the alert still wants somebody to act."""
-    return alert.is_open and alert.state not in (AlertState.ACKNOWLEDGED, AlertState.SILENCED)
-
-
 def summary_text(cases: Sequence[tuple[Case, Alert]]) -> Text:
-    """The words of a summary: `7 peringatan belum ditindaklanjuti (2 KRITIS, 5 TINGGI)`, and a line on each."""
-    counts = Counter(SEVERITY_WORDS[alert.severity] for _, alert in cases)
-    title = f"{len(cases)} peringatan belum ditindaklanjuti ({', '.join(f'{n} {word}' for word, n in counts.items())})"
+    """The words of a summary: `7 peringatan belum ditindaklanjuti (2 KRITIS, 5 TINGGI)`, and a line on each.
+
+    What was closed meanwhile is counted apart: `... ; 2 sudah ditutup`.
+    """
+    counts = Counter(SEVERITY_WORDS[alert.severity] for _, alert in cases if alert.is_open)
+    closed = sum(not alert.is_open for _, alert in cases)
+    open_ = f"belum ditindaklanjuti ({', '.join(f'{n} {word}' for word, n in counts.items())})"
+    title = f"{len(cases) - closed} peringatan {open_}" if counts else f"{closed} peringatan sudah ditutup"
+    title += f"; {closed} sudah ditutup" if counts and closed else ""
     lines = [
         (
-            f"{title_of(case, alert, Reason.FIRST)}; {alert.reports} laporan, {alert.incidents} kejadian, "
+            f"{title_of(case, alert, Reason.FIRST if alert.is_open else Reason.RESOLVED)}; "
+            f"{alert.reports} laporan, {alert.incidents} kejadian, "
             f"terakhir {local_time(alert.last_known_at, zone_of(case.region_code))}",
             f"salingjaga alerts show {alert.alert_id}",
         )

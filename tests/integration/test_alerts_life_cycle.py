@@ -76,7 +76,7 @@ class Clockwork:
         calendar = Calendar.load(PROJECT_CONFIG / "calendar.yaml")
         self.redis = Redis.from_url(alerts.url)
         self.store = CaseStore(self.redis)
-        announcer = Announcer(
+        self.announcer = announcer = Announcer(
             lambda: self.officers, lambda: self.rules, lambda: calendar, Renderer(lambda: calendar), None
         )
 
@@ -148,6 +148,52 @@ async def test_in_quiet_hours_only_critical_alerts_come_through_and_the_rest_in_
         await parts.pass_time(timedelta(minutes=1))
     assert http.titles[1] == "[TINGGI] Dugaan politik uang: Kabupaten Balangan"
     assert alerts.events().count("notification_sent") == 2
+
+
+async def test_a_closing_in_the_night_is_told_in_the_morning_once_also_by_two_replicas(
+    alerts: Alerts, http: HttpReceiver
+) -> None:
+    people = [an_officer("balangan-1", [http.url], **SLEEPS)]
+    async with (
+        clockwork(alerts, people, RARE, now=NIGHT - 2 * HOUR) as parts,
+        clockwork(alerts, people, RARE, now=NIGHT) as other,
+    ):
+        await parts.report(an_assessment(severity=Severity.HIGH, at=parts.now))
+        parts.now = NIGHT
+        (alert,) = await inbox.list_alerts(parts.redis)
+        await inbox.resolve(parts.redis, str(alert.alert_id), actor="sari", reason="selesai", now=NIGHT)
+        await asyncio.gather(parts.work(), other.work())
+        assert alerts.outcomes("balangan-1") == ["sent", "held"]
+        parts.now = other.now = NIGHT + 7 * HOUR
+        await asyncio.gather(parts.work(), other.work())
+    assert http.titles[1:] == ["[TINGGI] Dugaan politik uang: Kabupaten Balangan (ditutup)"]
+    assert "ditutup oleh sari pada 26 Nov 2024 23.00 WITA: selesai." in http.received[1]["message"]
+    assert alerts.events()[-2:] == ["resolved", "notification_sent"]
+
+
+async def test_a_pattern_that_was_held_back_for_the_night_is_told_in_the_morning(
+    alerts: Alerts, http: HttpReceiver
+) -> None:
+    places = Places.load()
+    people = [an_officer("kalsel", [http.url], role="province", region="63", **SLEEPS)]
+    rules = {**RARE, "flag": {"pattern": {"places": 2, "share": 0.1}, "single_report_severity": "critical"}}
+    async with clockwork(alerts, people, rules) as parts:
+        parts.watch = Watch(
+            parts.store, Ledger(parts.redis), places, parts.announcer, lambda: parts.rules,
+            lambda: parts.now, parts.sender.wake,
+        )  # fmt: skip
+        for number, code in enumerate(("63.11", "63.01")):
+            region = BALANGAN.model_copy(update={"code": code, "name": places.names[code]})
+            await parts.report(
+                an_assessment(severity=Severity.HIGH, at=NIGHT, region=region, sender=f"pengirim-{number}")
+            )
+        await parts.watch.look_around()
+        await parts.pass_time(timedelta(minutes=1))
+        assert http.received == []
+        await parts.pass_time(8 * HOUR)
+    assert [title.partition(",")[0] for title in http.titles] == [
+        "[TINGGI] Pola politik uang: Provinsi Kalimantan Selatan"
+    ]
 
 
 async def test_quiet_hours_follow_the_zone_of_the_officer(alerts: Alerts, http: HttpReceiver) -> None:

@@ -111,6 +111,12 @@ class Desk:
         assert self.case is not None
         self.apply(decide.acknowledge(self.case, actor=actor, reason="", now=self.now))
 
+    def resolve(self, actor: str, reason: str = "") -> None:
+        """An officer closes it now, and the service looks at what is due."""
+        assert self.case is not None
+        self.apply(decide.resolve(self.case, actor=actor, reason=reason, now=self.now))
+        self.look()
+
     def _take(self, change: Change) -> None:
         self.case = change.case
         self.events += [event.event for event in change.events]
@@ -374,6 +380,11 @@ def test_a_summary_names_every_alert_shows_forty_and_escapes_what_others_wrote()
     assert "&lt;b&gt;" in text.html
     assert "<b>" not in text.html
 
+    closed = [(case, replace(alert, state=AlertState.RESOLVED)) for case, alert in cases[:2]]
+    assert summary_text([*closed, cases[2]]).title == "1 peringatan belum ditindaklanjuti (1 TINGGI); 2 sudah ditutup"
+    assert summary_text(closed).title == "2 peringatan sudah ditutup"
+    assert summary_text(closed).plain.count("(ditutup)") == 2
+
 
 def test_an_alert_of_the_province_holds_back_reminders_but_neither_first_tellings_nor_graver_news() -> None:
     desk = Desk(escalation={"steps": []})
@@ -386,6 +397,50 @@ def test_an_alert_of_the_province_holds_back_reminders_but_neither_first_telling
     desk.province_tells = False
     desk.wait(6 * HOUR)
     assert len(desk.told) == 3
+
+
+def test_those_who_were_told_of_an_alert_are_told_once_who_closed_it_and_why() -> None:
+    desk = Desk()
+    desk.report(a_grave_one())
+    desk.reached(Progress.SENT)
+    desk.wait(20 * MINUTE)
+    desk.reached(Progress.SENT)
+    desk.resolve("ketua", "tidak terbukti")
+    desk.look()
+    desk.wait(timedelta(days=3))
+    assert desk.told[2:] == [(20 * MINUTE, {"balangan-1", "balangan-2", "ketua"})]
+    word = desk.deliveries[-1]
+    assert word.title == "[TINGGI] Dugaan politik uang: Kabupaten Balangan (ditutup)"
+    assert word.short.startswith("Peringatan ini ditutup oleh ketua pada 27 Nov 2024 11.20 WITA: tidak terbukti.")
+    desk.reached(Progress.SENT)
+    assert desk.events[-2:] == ["resolved", "notification_sent"]
+    assert desk.alert.waiting == ()
+
+
+def test_the_closing_of_an_alert_of_which_nobody_knows_or_that_is_switched_off_is_told_to_nobody() -> None:
+    unknown = Desk()
+    unknown.report(a_grave_one())
+    unknown.resolve("a")
+    assert len(unknown.told) == 1
+
+    silent = Desk(notify={"tell_resolved": False})
+    silent.report(a_grave_one())
+    silent.reached(Progress.SENT)
+    silent.resolve("a")
+    silent.look()
+    assert len(silent.told) == 1
+    assert silent.alert.due_at is None
+
+
+def test_a_closing_that_reaches_nobody_is_recorded_and_sent_to_nobody_else() -> None:
+    desk = Desk()
+    desk.report(a_grave_one())
+    desk.reached(Progress.SENT)
+    desk.resolve("a")
+    desk.reached(Progress.GIVEN_UP)
+    desk.look()
+    assert len(desk.told) == 2
+    assert desk.events[-1] == "no_notification_sent"
 
 
 def test_what_was_held_back_counts_as_told_when_its_summary_arrives() -> None:
@@ -465,7 +520,7 @@ def test_whatever_happens_an_open_alert_is_never_forgotten_and_a_resting_one_nev
             until = desk.now + value * MINUTE
             desk.apply(decide.silence(desk.case, until, actor="a", reason="r", rules=desk.rules, now=desk.now))
         elif desk.alert.is_open and step == "resolve":
-            desk.apply(decide.resolve(desk.case, actor="a", reason="", now=desk.now))
+            desk.resolve("a")
         assert (desk.alert.due_at is not None) is desk.alert.is_open, (
             "whatever is open has a time at which it is looked at"
         )
