@@ -116,6 +116,7 @@ class HandlingTerm(_Entry):
 
     Attributes:
         days, count: the first term.
+        count_verified: whether the article says that the days of the first term are counted so.
         longest_days, longest_count: the whole of it when more statements are needed, the first term included.
     """
 
@@ -126,6 +127,7 @@ class HandlingTerm(_Entry):
     longest_count: Literal["calendar", "working"]
     citation: str
     verified: bool
+    count_verified: bool = True
     source: str = ""
 
 
@@ -331,6 +333,15 @@ def _end_of(day: date, days: int, count: Literal["calendar", "working"], zone: Z
         if count == "calendar" or _is_working_day(day):
             days -= 1
     return datetime.combine(day, time(23, 59, 59), tzinfo=zone)
+
+
+def working_day_before(day: date, days: int) -> date:
+    """The working day that lies `days` working days before `day`, which itself does not count."""
+    while days:
+        day -= timedelta(days=1)
+        if _is_working_day(day):
+            days -= 1
+    return day
 
 
 def _is_working_day(day: date) -> bool:

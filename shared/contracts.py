@@ -251,7 +251,7 @@ class AlertEvent(Record):
     at: AwareDatetime
     event: Literal[
         "opened", "evidence_added", "severity_raised", "notification_sent", "no_notification_sent",
-        "acknowledged", "escalated", "silenced", "resolved", "verdict_given",
+        "acknowledged", "escalated", "deadline_near", "silenced", "resolved", "verdict_given",
     ]  # fmt: skip
     state: AlertState
     region_code: str

@@ -35,6 +35,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "no_notification_sent": "tidak ada petugas yang diberi tahu",
         "acknowledged": "diambil petugas",
         "escalated": "dinaikkan",
+        "deadline_near": "tenggat hukum mendekat",
         "silenced": "dibisukan",
         "resolved": "diselesaikan",
         "verdict_given": "penilaian diberikan",

@@ -12,7 +12,7 @@ from services.alerts import decide
 from services.alerts.case import Alert, Case, Cause, Reason, Target
 from services.alerts.channels import channel_label
 from services.alerts.decide import Outcome
-from services.alerts.escalation import Rung, next_rung
+from services.alerts.escalation import Rung, deadline_times, next_rung, step_above
 from services.alerts.officers import Officer, Officers
 from services.alerts.render import Renderer, Text, bare_text
 from services.alerts.role import Role
@@ -20,7 +20,7 @@ from services.alerts.rules import AlertingRules
 from services.alerts.store import Change, QueuedDelivery, case_key
 from services.alerts.zones import zone_info, zone_of
 from shared.calendar import Calendar
-from shared.contracts import Regime
+from shared.contracts import AlertState, Regime, RiskClass
 
 log = structlog.get_logger()
 
@@ -86,6 +86,7 @@ class Announcer:
         deliveries = self._deliveries(due.case, alert, due.notify, recipients.officers, now)
         if recipients.nobody:
             log.error("nobody_to_tell", alert=str(alert.alert_id), region=due.case.region_code)
+        report_until = self._report_until(due.case, alert)
         told = decide.told(
             due.case,
             _targets(deliveries),
@@ -95,7 +96,8 @@ class Announcer:
             rung=rung,
             asked=[officer.id for officer in recipients.asked],
             nobody=recipients.nobody,
-            report_until=self._report_until(due.case, alert),
+            report_until=report_until,
+            deadlines=self._deadlines(due.case, report_until),
         )
         return Change(told.case, events + told.events, deliveries)
 
@@ -137,10 +139,13 @@ class Announcer:
 
     def _rung(self, case: Case, alert: Alert, reason: Reason, now: datetime) -> Rung | None:
         here = Rung(alert.step, alert.rounds)
-        if reason not in (Reason.ESCALATION, Reason.STALE):
+        if reason not in (Reason.ESCALATION, Reason.STALE, Reason.DEADLINE):
             return here
         escalation = self.rules().escalation
         tellable = [step for step in range(1, len(escalation.steps) + 1) if self._stand_at(step, case, alert, now)]
+        if reason is Reason.DEADLINE:
+            over = sum(at <= now for at in self._deadlines(case, self._report_until(case, alert)))
+            return step_above(here, tellable) if over > 1 else here
         following = next_rung(here, escalation, tellable)
         return here if following is None and reason is Reason.STALE else following
 
@@ -154,6 +159,10 @@ class Announcer:
         if rung is None:
             return Recipients(())
         asked = self._stand_at(rung.step, case, alert, now)
+        took = [officer for id_ in alert.acknowledged_by if (officer := officers.by_id(id_))]
+        if reason is Reason.DEADLINE and took and alert.state is AlertState.ACKNOWLEDGED:
+            above = asked if rung.step != alert.step else []
+            return Recipients(list({officer.id: officer for officer in (*took, *above)}.values()), asked)
         highest = len(self.rules().escalation.steps) if rung.rounds else rung.step
         steps = [rung.step] if reason is Reason.ESCALATION else range(highest + 1)
         told = {officer.id: officer for step in steps for officer in self._stand_at(step, case, alert, now)}
@@ -181,6 +190,11 @@ class Announcer:
         return (
             self.calendar().legal_clock(regime, alert.first_known_at, zone_info(zone_of(case.region_code)).key).due_at
         )
+
+    def _deadlines(self, case: Case, report_until: datetime) -> list[datetime]:
+        if case.risk_class is RiskClass.NONE:
+            return []  # failures and silences of the system have no term in law
+        return deadline_times(report_until, self.rules().deadline, zone_info(zone_of(case.region_code)))
 
 
 def _new_districts(case: Case) -> Collection[str]:

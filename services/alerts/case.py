@@ -101,6 +101,8 @@ class Reason(StrEnum):
     """Somebody acknowledged it long ago, and nothing followed."""
     UNREACHED = "unreached"
     """Those who should have been told could not be reached."""
+    DEADLINE = "deadline"
+    """The term that the law leaves for a report comes to its end, and it is not closed."""
     RESOLVED = "resolved"
     """Those who were told are told that it is closed."""
 
@@ -233,6 +235,10 @@ class Alert(Struct, frozen=True):
     acknowledgement_lasts: timedelta = timedelta(hours=24)
     report_until: datetime | None = None
     """Until when a report is in time by law; `None` before the first notification."""
+    deadline_at: datetime | None = None
+    """When the next reminder of that term is due; `None` when there is none left."""
+    deadline_stage: int = 0
+    """How many of those reminders are over."""
     grounds: str = ""
     """Why it was opened, in figures and in Indonesian; empty where the cause says it all."""
     details: tuple[str, ...] = ()
@@ -254,6 +260,8 @@ class Alert(Struct, frozen=True):
         wanted = [waiting.reason for waiting in self.waiting if waiting.still_wants(officer_id)]
         if Reason.RESOLVED in wanted:
             return Reason.RESOLVED
+        if Reason.DEADLINE in wanted and self.state is not AlertState.SILENCED:
+            return Reason.DEADLINE
         if not self.is_pending:
             return None
         return Reason.FIRST if self.state is AlertState.OPEN else Reason.REMINDER
@@ -261,7 +269,8 @@ class Alert(Struct, frozen=True):
     @property
     def due_at(self) -> datetime | None:
         """When something has to happen to it next."""
-        times = (self.next_at, self.escalate_at, self.widen_at, self.acknowledgement_ends_at)
+        deadline_at = None if self.state is AlertState.SILENCED else self.deadline_at
+        times = (self.next_at, self.escalate_at, self.widen_at, self.acknowledgement_ends_at, deadline_at)
         return min((at for at in times if at), default=None)
 
 

@@ -49,7 +49,7 @@ _AT_REST = (AlertState.ACKNOWLEDGED, AlertState.SILENCED, AlertState.RESOLVED)
 
 EventName = Literal[
     "opened", "evidence_added", "severity_raised", "notification_sent", "no_notification_sent",
-    "acknowledged", "escalated", "silenced", "resolved", "verdict_given",
+    "acknowledged", "escalated", "deadline_near", "silenced", "resolved", "verdict_given",
 ]  # fmt: skip
 
 
@@ -133,6 +133,8 @@ def ring(case: Case, now: datetime) -> Outcome:
         return Outcome(replace(case, alert=alert), notify=reason)
     if _is_due(alert.widen_at, now):
         return Outcome(case, notify=Reason.UNREACHED)
+    if _is_due(alert.deadline_at, now) and alert.state is not AlertState.SILENCED:
+        return Outcome(case, notify=Reason.DEADLINE)
     if _is_due(alert.escalate_at, now):
         return Outcome(case, notify=Reason.ESCALATION)
     return Outcome(case)
@@ -149,6 +151,7 @@ def told(
     asked: Collection[str] = (),
     nobody: str = "",
     report_until: datetime | None = None,
+    deadlines: Sequence[datetime] = (),
 ) -> Outcome:
     """Note that a notification was handed to the outbox for these channels; with none, that nobody could be told.
 
@@ -159,6 +162,7 @@ def told(
         asked: the officers who stand on that rung.
         nobody: why none of those whom it concerns could be told, though the operators are.
         report_until: until when a report is in time by law.
+        deadlines: when that term is reminded of, the earliest first.
     """
     alert = _open_alert(case)
     number = alert.notifications + 1
@@ -173,8 +177,11 @@ def told(
         acknowledgement_lasts=rules.escalation.acknowledgement_lasts,
         report_until=report_until or alert.report_until,
     )
+    alert = _reminded_of_term(alert, deadlines, reason, now)
     if reason is Reason.UNREACHED:
         alert = replace(alert, widen_at=None)
+    elif reason is Reason.DEADLINE and alert.state is AlertState.ACKNOWLEDGED:
+        alert = replace(alert, step=rung.step)  # whoever took it keeps it; those above know of it besides
     else:
         needs_all = rules.escalation.acknowledge_at(rung.step) is Acknowledge.ALL
         following = escalates_at(rung, rules.escalation, now)
@@ -187,15 +194,26 @@ def told(
             escalate_at=following if climbs else alert.escalate_at or following,
             state=AlertState.ESCALATED if climbs else alert.state,
         )
-    if reason not in (Reason.UNREACHED, Reason.ESCALATION):
+    if reason not in (Reason.UNREACHED, Reason.ESCALATION, Reason.DEADLINE):
         alert = replace(alert, told_at=now, next_at=now + rules.notify.repeat_interval, next_reason=Reason.REMINDER)
         case = replace(case, exhibits=tuple(replace(exhibit, told=True) for exhibit in case.exhibits))
     events: list[tuple[EventName, str]] = []
+    if reason is Reason.DEADLINE:
+        until = f"; a report is in time until {report_until.isoformat(timespec='minutes')}" if report_until else ""
+        events.append(("deadline_near", f"reminder {alert.deadline_stage} of {len(deadlines)}{until}"))
     if climbs:
         events.append(("escalated", _climbed(rung, rules, reason)))
     if nobody or not targets:
         events.append(("no_notification_sent", nobody or "nobody is left who could be told"))
     return _recorded(case, alert, events, now)
+
+
+def _reminded_of_term(alert: Alert, deadlines: Sequence[datetime], reason: Reason, now: datetime) -> Alert:
+    """The first notification names the term, so the reminders whose time has passed by then are over."""
+    stage = alert.deadline_stage
+    if reason is Reason.DEADLINE or alert.notifications == 1:
+        stage = max(stage, sum(at <= now for at in deadlines))
+    return replace(alert, deadline_stage=stage, deadline_at=deadlines[stage] if stage < len(deadlines) else None)
 
 
 def told_closed(case: Case, targets: Sequence[Target]) -> Outcome:
@@ -245,7 +263,7 @@ def delivered(
             alert = replace(alert, state=AlertState.NOTIFIED)
         alert = replace(alert, unreached=())
         events.append(("notification_sent", f"notification {number}"))
-    elif after.reaches_nobody and not after.lost and (alert.state not in _AT_REST or not alert.is_open):
+    elif after.reaches_nobody and not after.lost and _matters_to(alert, waiting.reason):
         after = replace(after, lost=True)
         tried = {*alert.unreached, *(target.officer_id for target in after.targets)}
         if alert.is_open:
@@ -300,7 +318,7 @@ def resolve(case: Case, *, actor: str, reason: str, now: datetime) -> Outcome:
     """
     alert = _open_alert(case)
     word_at = now if alert.reached else None
-    alert = replace(_resting(alert), state=AlertState.RESOLVED, waiting=(), next_at=word_at)
+    alert = replace(_resting(alert), state=AlertState.RESOLVED, waiting=(), next_at=word_at, deadline_at=None)
     case = replace(case, sightings=tuple(replace(sighting, spent=True) for sighting in case.sightings))
     return _recorded(case, alert, [("resolved", reason)], now, actor=actor)
 
@@ -355,6 +373,13 @@ def judge(case: Case, *, report_id: UUID, code: str, opinion: Opinion, note: str
     return Outcome(outcome.case, (*outcome.events, verdict))
 
 
+def _matters_to(alert: Alert, reason: Reason) -> bool:
+    """Whether it is a loss that a notification of this alert reaches nobody."""
+    if reason is Reason.DEADLINE:
+        return alert.is_open and alert.state is not AlertState.SILENCED
+    return alert.state not in _AT_REST or not alert.is_open
+
+
 def _is_due(at: datetime | None, now: datetime) -> bool:
     return at is not None and at <= now
 
@@ -382,7 +407,8 @@ def _gone_stale(case: Case, alert: Alert, now: datetime) -> Outcome:
 
 
 def _climbed(rung: Rung, rules: AlertingRules, reason: Reason) -> str:
-    cause = "the acknowledgement went stale" if reason is Reason.STALE else "nobody has acknowledged"
+    causes = {Reason.STALE: "the acknowledgement went stale", Reason.DEADLINE: "the term of law comes to its end"}
+    cause = causes.get(reason, "nobody has acknowledged")
     if not rung.step:
         return f"{cause}; round {rung.rounds + 1} begins"
     steps = rules.escalation.steps

@@ -1,10 +1,11 @@
-"""How an alert that nobody takes climbs: from those it concerns first, step by step, and round again."""
+"""How an alert climbs that nobody takes, or whose time in law runs out: from those it concerns first, step by step."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
-from services.alerts.rules import Escalation
+from services.alerts.rules import Deadline, Escalation
+from shared.calendar import working_day_before
 
 SHORTEST_ACKNOWLEDGEMENT = timedelta(hours=1)
 
@@ -58,3 +59,20 @@ def acknowledgement_ends_at(lasts: timedelta, report_until: datetime | None, now
     if report_until is not None and report_until > now:
         lasts = min(lasts, max(SHORTEST_ACKNOWLEDGEMENT, (report_until - now) / 2))
     return now + lasts
+
+
+def deadline_times(until: datetime, deadline: Deadline, zone: tzinfo) -> list[datetime]:
+    """When the reminders of a term that ends at `until` are due, the earliest first; `zone` is that of the place."""
+    last_day = until.astimezone(zone).date()
+    times = [
+        until - timedelta(hours=stage.hours)
+        if stage.hours is not None
+        else datetime.combine(working_day_before(last_day, stage.working_days or 0), deadline.at, tzinfo=zone)
+        for stage in deadline.stages
+    ]
+    return sorted(times)
+
+
+def step_above(rung: Rung, tellable: Collection[int]) -> Rung:
+    """The next `tellable` step above; where there is none, `rung` itself."""
+    return Rung(min((step for step in tellable if step > rung.step), default=rung.step), rung.rounds)

@@ -70,6 +70,7 @@ _EVENT_WORDS = {
     "no_notification_sent": "pemberitahuan tidak sampai",
     "acknowledged": "ditangani",
     "escalated": "eskalasi",
+    "deadline_near": "tenggat hukum mendekat",
     "silenced": "disenyapkan",
     "resolved": "ditutup",
     "verdict_given": "dinilai",

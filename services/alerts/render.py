@@ -42,6 +42,7 @@ _NEWS = {
     Reason.ESCALATION: "eskalasi",
     Reason.STALE: "belum ada tindak lanjut",
     Reason.UNREACHED: "petugas tidak terjangkau",
+    Reason.DEADLINE: "tenggat hukum mendekat",
     Reason.RESOLVED: "ditutup",
 }
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
@@ -221,6 +222,8 @@ def _why(alert: Alert, reason: Reason, rules: AlertingRules, zone: str) -> str:
         return "peringatan ini sudah dinyatakan ditangani, tetapi belum ada tindak lanjut yang tercatat."
     if reason is Reason.UNREACHED:
         return "petugas yang seharusnya diberi tahu tidak terjangkau; pesan ini diteruskan kepada Anda."
+    if reason is Reason.DEADLINE:
+        return "tenggat hukum mendekat, dan peringatan ini belum ditutup."
     if reason is Reason.RESOLVED:
         return _closed(alert, zone)
     return "pengingat; belum ada yang menyatakan menangani peringatan ini."
@@ -264,9 +267,10 @@ def clock_lines(calendar: Calendar, regime: Regime, region_code: str, known_at: 
     handling = calendar.handling_clock(regime, now, place)
     if handling:
         term = handling.term
+        how = "" if term.count_verified else ", cara hitung belum diverifikasi"
         lines.append(
             f"Bila diregistrasi hari ini, penanganan sampai {local_time(handling.first_until, zone)} ({term.days} "
-            f"{_DAYS[term.count]}); bila perlu keterangan tambahan paling lama "
+            f"{_DAYS[term.count]}{how}); bila perlu keterangan tambahan paling lama "
             f"{local_time(handling.longest_until, zone)} (seluruhnya "
             f"{term.longest_days} {_DAYS[term.longest_count]}), menurut {term.citation}"
             f"{_unread(term.verified)}."

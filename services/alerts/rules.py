@@ -1,11 +1,12 @@
 """alerting.yaml: what flags a region, when officers are told, and how hard a channel is tried."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from services.alerts.duty import ClockTime
 from services.alerts.role import Role
 from shared.contracts import RiskClass, Severity, Stage, Status
 
@@ -313,6 +314,31 @@ class Escalation(_Section):
         return self.steps[step - 1].acknowledge if 0 < step <= len(self.steps) else self.acknowledge
 
 
+class DeadlineStage(_Section):
+    """One reminder before the law's term for a report ends: so many working days, or so many hours, before."""
+
+    working_days: Annotated[int, Field(ge=1, le=30)] | None = None
+    """Working days before the term's last day; the reminder comes on that day, at `deadline.at`."""
+    hours: Annotated[float, Field(gt=0, le=24 * 30)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.working_days is None) == (self.hours is None):
+            raise ValueError("give either working_days or hours")
+        return self
+
+
+class Deadline(_Section):
+    """When an alert that is not closed is reminded of the law's term: first whoever acknowledged it, then a step up."""
+
+    stages: Annotated[tuple[DeadlineStage, ...], Field(max_length=10)] = (
+        DeadlineStage(working_days=2),
+        DeadlineStage(working_days=1),
+    )
+    at: ClockTime = time(8)
+    """The hour of stages in working days, by the clock of the place."""
+
+
 class Limits(_Section):
     """How many notifications one officer gets; what goes beyond comes as one summary."""
 
@@ -350,6 +376,7 @@ class AlertingRules(_Section):
     classify_failed: ClassifyFailed = ClassifyFailed()
     notify: Notify = Notify()
     escalation: Escalation = Escalation()
+    deadline: Deadline = Deadline()
     silences: Silences = Silences()
     limits: Limits = Limits()
     sending: Sending = Sending()

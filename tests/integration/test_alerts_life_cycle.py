@@ -171,6 +171,34 @@ async def test_a_closing_in_the_night_is_told_in_the_morning_once_also_by_two_re
     assert alerts.events()[-2:] == ["resolved", "notification_sent"]
 
 
+async def test_the_term_of_law_is_told_once_after_a_restart_by_two_replicas_and_not_at_night(
+    alerts: Alerts, http: HttpReceiver
+) -> None:
+    people = [an_officer("balangan-1", [http.url], **SLEEPS)]
+    rules = {
+        "escalation": {"steps": [], "acknowledgement_expires_hours": 240},
+        "notify": {"repeat_interval_hours": 168},
+        "deadline": {"stages": [{"hours": 24}]},  # 3 December, 23.59 in Balangan
+    }
+    known = NIGHT + 12 * HOUR
+    async with clockwork(alerts, people, rules, now=known) as before:
+        await before.report(an_assessment(severity=Severity.HIGH, at=known))
+        (alert,) = await inbox.list_alerts(before.redis)
+        taken = known + timedelta(days=6, hours=3)
+        await inbox.acknowledge(before.redis, str(alert.alert_id), actor="balangan-1", reason="", now=taken)
+    midnight = datetime(2024, 12, 3, 16, 0, tzinfo=UTC)
+    async with (
+        clockwork(alerts, people, rules, now=midnight) as parts,
+        clockwork(alerts, people, rules, now=midnight) as other,
+    ):
+        await asyncio.gather(parts.work(), other.work())
+        assert alerts.outcomes("balangan-1") == ["sent", "held"]
+        parts.now = other.now = midnight + 6 * HOUR
+        await asyncio.gather(parts.work(), other.work())
+    assert http.titles[1:] == ["[TINGGI] Dugaan politik uang: Kabupaten Balangan (tenggat hukum mendekat)"]
+    assert alerts.events()[-2:] == ["deadline_near", "notification_sent"]
+
+
 async def test_a_pattern_that_was_held_back_for_the_night_is_told_in_the_morning(
     alerts: Alerts, http: HttpReceiver
 ) -> None:

@@ -4,21 +4,23 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from pydantic import ValidationError
 
 from services.alerts import decide
 from services.alerts.announce import Announcer
-from services.alerts.case import Alert, Case, Progress, Target
+from services.alerts.case import Alert, Case, Progress, Reason, Target
 from services.alerts.decide import Outcome
-from services.alerts.escalation import Rung, acknowledgement_ends_at, next_rung
+from services.alerts.escalation import Rung, acknowledgement_ends_at, deadline_times, next_rung
 from services.alerts.intake import concerns, news_of
 from services.alerts.officers import Officers
 from services.alerts.render import Renderer
-from services.alerts.rules import AlertingRules, Escalation
+from services.alerts.rules import AlertingRules, Deadline, Escalation
 from services.alerts.store import Change, QueuedDelivery
 from services.alerts.summary import summary_text
 from shared.calendar import Calendar
@@ -441,6 +443,110 @@ def test_a_closing_that_reaches_nobody_is_recorded_and_sent_to_nobody_else() -> 
     desk.look()
     assert len(desk.told) == 2
     assert desk.events[-1] == "no_notification_sent"
+
+
+# The term of law: 4 December 2024, 23.59.59 in Balangan
+
+FIRST_REMINDER = datetime(2024, 12, 2, 8, tzinfo=ZoneInfo("Asia/Makassar")) - VOTING_DAY
+SECOND_REMINDER = FIRST_REMINDER + timedelta(days=1)
+RARELY: dict[str, Any] = {
+    "notify": {"repeat_interval_hours": 168},
+    "escalation": {"repeat": 0, "acknowledgement_expires_hours": 240},
+}
+
+
+def taken(**rules: Any) -> Desk:
+    """An alert that balangan-1 took, three days after it became known."""
+    desk = Desk(**(RARELY | rules))
+    desk.report(a_grave_one())
+    desk.now += timedelta(days=3)
+    desk.acknowledge("balangan-1")
+    return desk
+
+
+def test_the_term_of_law_is_told_first_to_whoever_took_the_alert_then_a_step_up_and_once_each() -> None:
+    desk = taken()
+    desk.wait(timedelta(days=2))
+    desk.acknowledge("balangan-1")
+    desk.wait(timedelta(days=1))
+    desk.acknowledge("balangan-1")
+    desk.look()
+    assert desk.told[1:] == [(FIRST_REMINDER, {"balangan-1"}), (SECOND_REMINDER, {"balangan-1", "ketua"})]
+    assert desk.state == "acknowledged"
+    assert desk.events.count("deadline_near") == 2
+    word = desk.deliveries[-1]
+    assert word.title == "[TINGGI] Dugaan politik uang: Kabupaten Balangan (tenggat hukum mendekat)"
+    assert word.short.startswith("Tenggat hukum mendekat, dan peringatan ini belum ditutup.")
+    assert "Batas menyampaikan laporan: 4 Des 2024 23.59 WITA, sisa 1 hari 15 jam." in word.short
+
+
+def test_the_term_of_an_alert_that_nobody_took_is_told_to_everybody_it_has_climbed_to() -> None:
+    desk = Desk(**RARELY)
+    desk.report(a_grave_one())
+    desk.wait(timedelta(hours=6))
+    climbed = len(desk.told)
+    desk.wait(FIRST_REMINDER)
+    assert desk.told[climbed:] == [(FIRST_REMINDER, {"balangan-1", "balangan-2", "ketua", "kalsel", "nasional"})]
+
+
+def test_after_a_long_sleep_only_the_last_reminder_is_told_and_a_closed_alert_has_none() -> None:
+    desk = taken(escalation={"acknowledgement_expires_hours": 240, "steps": [{"after_minutes": 5, "roles": ["head"]}]})
+    desk.apply(decide.acknowledge(desk.case, actor="balangan-1", reason="", now=VOTING_DAY + timedelta(days=5)))  # type: ignore[arg-type]
+    desk.now = VOTING_DAY + SECOND_REMINDER
+    desk.look()
+    desk.look()
+    assert desk.told[1:] == [(SECOND_REMINDER, {"balangan-1", "ketua"})]
+    assert desk.alert.deadline_at is None
+
+    closed = taken()
+    closed.resolve("balangan-1")
+    closed.wait(timedelta(days=5))
+    assert len(closed.told) == 1
+
+
+def test_a_silence_puts_off_the_reminder_of_the_term_to_its_end() -> None:
+    desk = taken()
+    desk.now = VOTING_DAY + FIRST_REMINDER - HOUR
+    assert desk.case is not None
+    until = desk.now + 3 * HOUR
+    desk.apply(decide.silence(desk.case, until, actor="a", reason="rapat", rules=desk.rules, now=desk.now))
+    desk.wait(3 * HOUR - MINUTE)
+    assert len(desk.told) == 1
+    desk.wait(MINUTE)
+    assert [one.reason for one in desk.deliveries[-4:]] == [Reason.REMINDER] * 2 + [Reason.DEADLINE] * 2
+
+
+def test_a_reminder_of_the_term_that_reaches_nobody_is_recorded_and_others_are_told() -> None:
+    desk = taken()
+    desk.wait(timedelta(days=2))
+    desk.reached(Progress.GIVEN_UP)
+    desk.look()
+    assert desk.events[-2:] == ["deadline_near", "no_notification_sent"]
+    assert desk.told[-1][1] == {"balangan-2"}
+    assert desk.state == "acknowledged"
+
+
+def test_what_the_first_notification_came_too_late_for_is_not_reminded_of_and_the_system_has_no_term() -> None:
+    late = Desk(**RARELY)
+    late.now = VOTING_DAY + SECOND_REMINDER + HOUR
+    late.report(a_grave_one())
+    assert (late.alert.deadline_at, late.alert.deadline_stage) == (None, 2)
+
+    failing = Desk()
+    failing.report(a_failure(at=VOTING_DAY))
+    assert failing.alert.deadline_at is None
+
+
+def test_reminders_count_working_days_or_hours_back_from_the_last_day() -> None:
+    zone = ZoneInfo("Asia/Jakarta")
+    until = datetime(2024, 12, 27, 23, 59, 59, tzinfo=zone)  # a Friday; 25 is Christmas, 26 joint leave
+    deadline = Deadline.model_validate(
+        {"stages": [{"hours": 12}, {"working_days": 1}, {"working_days": 2}], "at": "09:30"}
+    )
+    assert [f"{at:%d %H:%M}" for at in deadline_times(until, deadline, zone)] == ["23 09:30", "24 09:30", "27 11:59"]
+    for wrong in ({}, {"hours": 1, "working_days": 1}):
+        with pytest.raises(ValidationError, match="either working_days or hours"):
+            Deadline.model_validate({"stages": [wrong]})
 
 
 def test_what_was_held_back_counts_as_told_when_its_summary_arrives() -> None:

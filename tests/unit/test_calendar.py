@@ -206,3 +206,4 @@ def test_handling_takes_three_and_two_days_or_seven_and_at_most_fourteen_working
     pemilu = calendar.handling_clock(Regime.PEMILU, date(2024, 1, 15))
     assert pemilu is not None
     assert (pemilu.first_until.date(), pemilu.longest_until.date()) == (date(2024, 1, 22), date(2024, 2, 2))
+    assert (pilkada.term.count_verified, pemilu.term.count_verified) == (True, False)
