@@ -56,7 +56,8 @@ def list_(
     for one in found:
         opened = one.opened_at.isoformat(sep=" ", timespec="minutes")
         numbers = (str(one.reports), str(one.incidents))
-        table.add_row(str(one.alert_id)[:8], one.severity, one.state, one.region_name, one.risk_class, *numbers, opened)
+        state = f"{one.state}, told nobody" if one.untold_since else one.state
+        table.add_row(str(one.alert_id)[:8], one.severity, state, one.region_name, one.risk_class, *numbers, opened)
     out.print(table)
 
 

@@ -81,8 +81,8 @@ class Announcer:
             return Change(decide.postponed(due.case, self.rules(), now).case, events)
         rung = self._rung(due.case, alert, due.notify, now)
         recipients = self._recipients(due.case, alert, due.notify, rung, now)
-        if rung is None or (due.notify is Reason.UNREACHED and not recipients.officers):
-            return Change(decide.nobody_left(due.case, due.notify).case, events)
+        if rung is None or (due.notify in (Reason.UNREACHED, Reason.RETRY) and not recipients.officers):
+            return Change(decide.nobody_left(due.case, due.notify, self.rules(), now).case, events)
         deliveries = self._deliveries(due.case, alert, due.notify, recipients.officers, now)
         if recipients.nobody:
             log.error("nobody_to_tell", alert=str(alert.alert_id), region=due.case.region_code)
@@ -96,6 +96,7 @@ class Announcer:
             rung=rung,
             asked=[officer.id for officer in recipients.asked],
             nobody=recipients.nobody,
+            stand_in=due.case.risk_class is not RiskClass.NONE and _are_operators(recipients.officers),
             report_until=report_until,
             deadlines=self._deadlines(due.case, report_until),
         )
@@ -168,6 +169,9 @@ class Announcer:
         told = {officer.id: officer for step in steps for officer in self._stand_at(step, case, alert, now)}
         if reason is Reason.REMINDER and alert.must_acknowledge:
             told = {id_: officer for id_, officer in told.items() if id_ not in alert.acknowledged_by}
+        if reason is Reason.RETRY:
+            under_way = {target.officer_id for waiting in alert.waiting for target in waiting.targets}
+            return Recipients([officer for id_, officer in told.items() if id_ not in under_way], asked)
         if told:
             return Recipients(list(told.values()), asked)
         operators = [officer for officer in officers.operators(now) if officer.role is Role.OPERATOR]
@@ -199,6 +203,10 @@ class Announcer:
 
 def _new_districts(case: Case) -> Collection[str]:
     return {exhibit.district_code for exhibit in case.exhibits if exhibit.district_code and not exhibit.told}
+
+
+def _are_operators(officers: Sequence[Officer]) -> bool:
+    return bool(officers) and all(officer.role is Role.OPERATOR for officer in officers)
 
 
 def _targets(deliveries: Sequence[QueuedDelivery]) -> list[Target]:

@@ -65,8 +65,10 @@ def build(settings: Settings) -> Service:
     async def follow_configuration() -> None:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
-            for file in (officers, rules, calendar):
+            for file in (rules, calendar):
                 await asyncio.to_thread(file.refresh)
+            if await asyncio.to_thread(officers.refresh):
+                watch.officers_changed()
             store.memory = rules.content.memory.length
 
     service.consume(ASSESSMENTS, "alerts", watch.handle, batch_size=settings.alerts_batch)

@@ -101,6 +101,8 @@ class Reason(StrEnum):
     """Somebody acknowledged it long ago, and nothing followed."""
     UNREACHED = "unreached"
     """Those who should have been told could not be reached."""
+    RETRY = "retry"
+    """Until now nobody whom it concerns could be told."""
     DEADLINE = "deadline"
     """The term that the law leaves for a report comes to its end, and it is not closed."""
     RESOLVED = "resolved"
@@ -136,6 +138,8 @@ class Waiting(Struct, frozen=True):
     lost: bool = False
     """It has been recorded that this notification reached nobody."""
     reason: Reason = Reason.FIRST
+    stand_in: bool = False
+    """Only operators get it, since nobody whom it concerns could be told."""
 
     @property
     def sent(self) -> bool:
@@ -244,6 +248,10 @@ class Alert(Struct, frozen=True):
     details: tuple[str, ...] = ()
     """What else an officer must know, a line each; of a pattern its members."""
     verdicts: tuple[Judged, ...] = ()
+    untold_since: datetime | None = None
+    """Since when it has been known that nobody whom it concerns could be told; `None` once somebody was reached."""
+    retry_at: datetime | None = None
+    """When it is tried again to tell somebody."""
 
     @property
     def is_open(self) -> bool:
@@ -270,7 +278,9 @@ class Alert(Struct, frozen=True):
     def due_at(self) -> datetime | None:
         """When something has to happen to it next."""
         deadline_at = None if self.state is AlertState.SILENCED else self.deadline_at
-        times = (self.next_at, self.escalate_at, self.widen_at, self.acknowledgement_ends_at, deadline_at)
+        times = (
+            self.next_at, self.escalate_at, self.widen_at, self.acknowledgement_ends_at, deadline_at, self.retry_at,
+        )  # fmt: skip
         return min((at for at in times if at), default=None)
 
 

@@ -133,6 +133,8 @@ def ring(case: Case, now: datetime) -> Outcome:
         return Outcome(replace(case, alert=alert), notify=reason)
     if _is_due(alert.widen_at, now):
         return Outcome(case, notify=Reason.UNREACHED)
+    if _is_due(alert.retry_at, now):
+        return Outcome(case, notify=Reason.RETRY)
     if _is_due(alert.deadline_at, now) and alert.state is not AlertState.SILENCED:
         return Outcome(case, notify=Reason.DEADLINE)
     if _is_due(alert.escalate_at, now):
@@ -150,6 +152,7 @@ def told(
     rung: Rung | None = None,
     asked: Collection[str] = (),
     nobody: str = "",
+    stand_in: bool = False,
     report_until: datetime | None = None,
     deadlines: Sequence[datetime] = (),
 ) -> Outcome:
@@ -161,6 +164,7 @@ def told(
         rung: how far the alert has climbed with it; where it stood before, when nothing is given.
         asked: the officers who stand on that rung.
         nobody: why none of those whom it concerns could be told, though the operators are.
+        stand_in: whether only operators are told.
         report_until: until when a report is in time by law.
         deadlines: when that term is reminded of, the earliest first.
     """
@@ -171,7 +175,7 @@ def told(
     alert = replace(
         alert,
         notifications=number,
-        waiting=(*alert.waiting, Waiting(number, tuple(targets), reason=reason))[-_WAITING_KEPT:]
+        waiting=(*alert.waiting, Waiting(number, tuple(targets), reason=reason, stand_in=stand_in))[-_WAITING_KEPT:]
         if targets
         else alert.waiting,
         acknowledgement_lasts=rules.escalation.acknowledgement_lasts,
@@ -204,7 +208,9 @@ def told(
     if climbs:
         events.append(("escalated", _climbed(rung, rules, reason)))
     if nobody or not targets:
+        alert = _untold(alert, now)
         events.append(("no_notification_sent", nobody or "nobody is left who could be told"))
+    alert = _tried_again_later(alert, rules, now)
     return _recorded(case, alert, events, now)
 
 
@@ -228,11 +234,30 @@ def told_closed(case: Case, targets: Sequence[Target]) -> Outcome:
     return Outcome(replace(case, alert=replace(alert, next_at=None)))
 
 
-def nobody_left(case: Case, reason: Reason) -> Outcome:
-    """Note that there is no further step, or nobody to stand in; the alert stays open and is reminded of."""
+def nobody_left(case: Case, reason: Reason, rules: AlertingRules, now: datetime) -> Outcome:
+    """Note that there is no further step, or nobody (still) to tell; the alert stays open and is reminded of."""
     alert = _open_alert(case)
-    changed = {"widen_at": None} if reason is Reason.UNREACHED else {"escalate_at": None}
-    return Outcome(replace(case, alert=replace(alert, **changed)))
+    if reason is Reason.ESCALATION:
+        alert = replace(alert, escalate_at=None)
+    else:
+        alert = _tried_again_later(replace(alert, widen_at=None), rules, now)
+    return Outcome(replace(case, alert=alert))
+
+
+def tried_again(case: Case, now: datetime) -> Outcome:
+    """The case of which somebody is to be told now, if nobody could be until now."""
+    alert = case.alert
+    if alert is None or alert.untold_since is None or alert.retry_at is None:
+        return Outcome(case)
+    return Outcome(replace(case, alert=replace(alert, retry_at=now)))
+
+
+def _untold(alert: Alert, now: datetime) -> Alert:
+    return alert if alert.reached or alert.untold_since else replace(alert, untold_since=now)
+
+
+def _tried_again_later(alert: Alert, rules: AlertingRules, now: datetime) -> Alert:
+    return replace(alert, retry_at=now + rules.notify.retry_interval if alert.untold_since else None)
 
 
 def postponed(case: Case, rules: AlertingRules, now: datetime) -> Outcome:
@@ -262,12 +287,14 @@ def delivered(
         if alert.state is AlertState.OPEN:
             alert = replace(alert, state=AlertState.NOTIFIED)
         alert = replace(alert, unreached=())
+        if not waiting.stand_in:
+            alert = replace(alert, untold_since=None, retry_at=None)
         events.append(("notification_sent", f"notification {number}"))
     elif after.reaches_nobody and not after.lost and _matters_to(alert, waiting.reason):
         after = replace(after, lost=True)
         tried = {*alert.unreached, *(target.officer_id for target in after.targets)}
         if alert.is_open:
-            alert = replace(alert, widen_at=now, unreached=tuple(sorted(tried)))
+            alert = replace(_untold(alert, now), widen_at=now, unreached=tuple(sorted(tried)))
         events.append(("no_notification_sent", f"notification {number}: {reason or 'every channel fails'}"))
     others = tuple(item for item in alert.waiting if item.number != number)
     alert = replace(alert, waiting=others if after.settled else (*others, after))
@@ -386,7 +413,15 @@ def _is_due(at: datetime | None, now: datetime) -> bool:
 
 def _resting(alert: Alert) -> Alert:
     """Nothing is due of it by itself any more."""
-    return replace(alert, next_at=None, escalate_at=None, widen_at=None, acknowledgement_ends_at=None)
+    return replace(
+        alert,
+        next_at=None,
+        escalate_at=None,
+        widen_at=None,
+        acknowledgement_ends_at=None,
+        untold_since=None,
+        retry_at=None,
+    )
 
 
 def _standing(alert: Alert) -> AlertState:

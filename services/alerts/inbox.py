@@ -48,6 +48,8 @@ class AlertSummary:
     incidents: int
     senders: int
     silenced_until: datetime | None
+    untold_since: datetime | None
+    """Since when it has been known that nobody whom it concerns could be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,4 +227,5 @@ def _summary(case: Case, alert: Alert) -> AlertSummary:
         incidents=alert.incidents,
         senders=alert.senders,
         silenced_until=alert.next_at if alert.state is AlertState.SILENCED else None,
+        untold_since=alert.untold_since,
     )

@@ -42,6 +42,7 @@ _NEWS = {
     Reason.ESCALATION: "eskalasi",
     Reason.STALE: "belum ada tindak lanjut",
     Reason.UNREACHED: "petugas tidak terjangkau",
+    Reason.RETRY: "sebelumnya tidak tersampaikan",
     Reason.DEADLINE: "tenggat hukum mendekat",
     Reason.RESOLVED: "ditutup",
 }
@@ -222,6 +223,8 @@ def _why(alert: Alert, reason: Reason, rules: AlertingRules, zone: str) -> str:
         return "peringatan ini sudah dinyatakan ditangani, tetapi belum ada tindak lanjut yang tercatat."
     if reason is Reason.UNREACHED:
         return "petugas yang seharusnya diberi tahu tidak terjangkau; pesan ini diteruskan kepada Anda."
+    if reason is Reason.RETRY:
+        return "sebelumnya tidak ada petugas yang dapat diberi tahu tentang peringatan ini."
     if reason is Reason.DEADLINE:
         return "tenggat hukum mendekat, dan peringatan ini belum ditutup."
     if reason is Reason.RESOLVED:

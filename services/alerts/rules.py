@@ -201,6 +201,8 @@ class Notify(_Section):
     """Another grave incident is told after so long at first, and twice as long after each telling, up to the above."""
     repeat_interval_hours: Annotated[float, Field(gt=0, le=24 * 7)] = 6
     """An alert that nobody acknowledges is told again after so long without news."""
+    retry_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 5
+    """Where nobody could be told, it is tried again after so long, and as soon as officers.yaml changes."""
     tell_resolved: bool = True
     """Whether those who were told of an alert are told that it is closed."""
 
@@ -218,6 +220,11 @@ class Notify(_Section):
         """How long another grave incident waits after the last of so many notifications."""
         doubled = timedelta(seconds=self.first_grave_interval_seconds) * (1 << min(max(0, notifications - 1), 20))
         return min(doubled, self.group_interval)
+
+    @property
+    def retry_interval(self) -> timedelta:
+        """`retry_minutes` as a duration."""
+        return timedelta(minutes=self.retry_minutes)
 
     @property
     def repeat_interval(self) -> timedelta:

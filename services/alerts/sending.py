@@ -52,6 +52,7 @@ POLL_SECONDS = 0.2
 DRAIN_SECONDS = 3.0
 _AWAY_PAUSE_SECONDS = 0.5
 _NEWS = (Reason.FIRST, Reason.EVIDENCE, Reason.SEVERITY)
+"""Reasons whose delay counts from the newest report."""
 _PROGRESS = {"sent": Progress.SENT, "abandoned": Progress.GIVEN_UP, "held": Progress.HELD}
 
 

@@ -31,6 +31,7 @@ CASES = f"{_CASE}*"
 _DUE = f"{PREFIX}due"
 _INDEX = f"{PREFIX}index"
 _HOSTS = f"{PREFIX}hosts"
+_UNTOLD = f"{PREFIX}untold"
 _OUTBOX = f"{PREFIX}outbox:"
 _DELIVERY = f"{PREFIX}delivery:"
 _HELD_DUE = f"{PREFIX}held-due"
@@ -227,6 +228,10 @@ class CaseStore:
         found = await answered(self.redis.zrangebyscore(_DUE, "-inf", _ms(now), start=0, num=limit))
         return [key.decode() for key in found]
 
+    async def untold(self) -> list[str]:
+        """Keys of the cases of whose alert nobody could be told."""
+        return sorted(key.decode() for key in await answered(self.redis.smembers(_UNTOLD)))
+
     async def alert_keys(self) -> dict[UUID, str]:
         """The case key of every alert, open or lately resolved."""
         found = await answered(self.redis.hgetall(_INDEX))
@@ -361,6 +366,9 @@ class CaseStore:
         if case.tally and (read.case is None or read.case.tally != case.tally):
             yield "HSET", TALLIES, f"{case.region_code}:{case.risk_class}", _encoder.encode(case.tally)
         before = read.case.alert if read.case else None
+        untold, was_untold = (bool(one and one.untold_since) for one in (alert, before))
+        if untold is not was_untold:
+            yield "SADD" if untold else "SREM", _UNTOLD, key
         if alert and (before is None or before.alert_id != alert.alert_id):
             if before:
                 yield "HDEL", _INDEX, str(before.alert_id)

@@ -24,6 +24,7 @@ from shared.bus.errors import DependencyAwayError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
 from shared.contracts import AlertState, RiskClass
+from shared.observability import metrics
 
 log = structlog.get_logger()
 
@@ -64,6 +65,7 @@ class Watch:
         self._rules = rules
         self._clock = clock
         self._announced = announced
+        self._officers_changed = False
 
     async def handle(self, batch: Sequence[Message], _outbox: Outbox) -> None:
         """Take in a batch of assessments.
@@ -108,8 +110,16 @@ class Watch:
 
         return decided
 
+    def officers_changed(self) -> None:
+        """At the next look, tell those who are configured now what nobody could be told before."""
+        self._officers_changed = True
+
     async def look_at_due(self) -> int:
         """Tell what is due to be told. Returns how many cases were looked at; raises `DependencyAwayError`."""
+        if self._officers_changed:
+            await self._store.update(dict.fromkeys(await self._store.untold(), self._try_again))
+            self._officers_changed = False
+            self._announced()
         keys = await self._store.due(self._clock())
         if keys:
             provinces = await self._provinces_that_tell(keys)
@@ -132,11 +142,19 @@ class Watch:
 
         return decided
 
+    def _try_again(self, stored: Case | None) -> Change | None:
+        if stored is None:
+            return None
+        now = self._clock()
+        outcome = decide.tried_again(stored, now)
+        return None if outcome.case is stored else self._announcer.change(outcome, now)
+
     async def look_around(self) -> None:
         """Learn what is usual, and look for patterns and silences. Raises `DependencyAwayError`."""
         rules, now = self._rules(), self._clock()
         self._tallies = await self._ledger.tallies()
         self._background = Background.of(self._tallies, self._places.regencies, rules.flag.usual, now)
+        metrics.untold_alerts.set(len(await self._store.untold()))
         await self._look_for_patterns(rules, now)
         await self._look_for_silences(rules, now)
         self._announced()

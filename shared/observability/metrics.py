@@ -34,6 +34,9 @@ archived_rows = Counter("salingjaga_archived_rows_total", "Rows written to Click
 # What happened to alerts. `no_notification_sent`: an alert reached nobody, look at officers.yaml and its channels;
 # `escalated` growing: nobody acknowledges.
 alert_events = Counter("salingjaga_alert_events_total", "Events of alerts", ["event"])
+# Open alerts that reached none of those whom they concern, as of the last look around. Any: `salingjaga alerts list`
+# marks them; look at officers.yaml and its channels. They are told as soon as officers.yaml changes.
+untold_alerts = Gauge("salingjaga_untold_alerts", "Open alerts that reached nobody whom they concern")
 # Notifications by outcome. `held`: quiet hours or an officer's limit, a summary follows. `abandoned`: an officer was
 # not reached, look at the officer's channel.
 deliveries = Counter("salingjaga_deliveries_total", "Notifications by outcome", ["outcome"])

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 import redis
 import yaml
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from deploy.embedded.redis_server import find_redis_server
@@ -282,6 +283,21 @@ async def test_an_officer_who_left_while_messages_were_held_is_stood_in_for(aler
         await parts.work()
     assert len(http.received) == 1
     assert "tidak terjangkau" in http.titles[0]
+
+
+async def test_the_metrics_count_alerts_that_reached_nobody_until_somebody_is_reached(
+    alerts: Alerts, http: HttpReceiver
+) -> None:
+    async with clockwork(alerts, [an_officer("ambon", [http.url], region="81.71")], RARE) as parts:
+        await parts.report(an_assessment(at=NIGHT))
+        await parts.watch.look_around()
+        assert REGISTRY.get_sample_value("salingjaga_untold_alerts") == 1
+        parts.officers = Officers.model_validate({"officers": [an_officer("balangan-1", [http.url])]})
+        parts.watch.officers_changed()
+        await parts.work()
+        await parts.watch.look_around()
+    assert REGISTRY.get_sample_value("salingjaga_untold_alerts") == 0
+    assert len(http.received) == 1
 
 
 # Failing channels

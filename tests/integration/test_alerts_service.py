@@ -462,6 +462,25 @@ async def test_a_broken_template_keeps_no_alert_from_its_officer(
 # The inbox
 
 
+async def test_what_nobody_could_be_told_is_told_once_as_soon_as_officers_yaml_names_somebody(
+    alerts: Alerts, http: HttpReceiver
+) -> None:
+    alerts.officers(("ambon", "regency", "81.71", [http.url]))
+    async with running(build(alerts.settings())), running(build(alerts.settings())):
+        alerts.send(an_assessment())
+        await eventually(async_(lambda: "no_notification_sent" in alerts.events()))
+        async with Redis.from_url(alerts.url) as connection:
+            (alert,) = await inbox.list_alerts(connection)
+        assert alert.untold_since is not None
+        alerts.officers(("balangan-1", "regency", "63.11", [http.url]))
+        await eventually(async_(lambda: alerts.events()[-1] == "notification_sent"))
+        async with Redis.from_url(alerts.url) as connection:
+            (alert,) = await inbox.list_alerts(connection)
+    assert alert.untold_since is None
+    assert http.titles == ["[KRITIS] Dugaan politik uang: Kabupaten Balangan (sebelumnya tidak tersampaikan)"]
+    assert alerts.events() == ["opened", "no_notification_sent", "notification_sent"]
+
+
 async def test_an_officer_lists_shows_acknowledges_and_resolves_an_alert(alerts: Alerts, http: HttpReceiver) -> None:
     alerts.officers(("balangan-1", "regency", "63.11", [http.url]))
     connection = Redis.from_url(alerts.url)

@@ -283,7 +283,8 @@ def test_when_every_channel_fails_the_parent_is_told_at_once_then_the_operators_
     desk.wait(timedelta(0))
     assert [people for _, people in desk.told] == [{"balangan-1", "balangan-2"}, {"kalsel"}, {"nasional"}, {"operator"}]
     assert desk.events == ["opened", *["no_notification_sent"] * 4]
-    assert desk.alert.due_at == VOTING_DAY + 6 * HOUR, "it is reminded of"
+    assert desk.alert.retry_at == VOTING_DAY + 5 * MINUTE, "it is tried again"
+    assert desk.alert.next_at == VOTING_DAY + 6 * HOUR, "it is reminded of"
 
 
 def test_when_a_step_reaches_nobody_those_above_it_stand_in_and_not_those_who_know_already() -> None:
@@ -329,6 +330,50 @@ def test_where_nobody_is_configured_the_operators_are_told_and_it_is_recorded() 
     desk.report(an_assessment(severity=Severity.HIGH, at=VOTING_DAY, region=AMBON))
     assert desk.told == [(timedelta(0), {"operator"})]
     assert desk.events == ["opened", "no_notification_sent"]
+
+
+def test_what_nobody_could_be_told_is_tried_again_every_few_minutes_and_recorded_once() -> None:
+    desk = Desk([an_officer("ambon", "regency", "81.71")], escalation={"steps": []})
+    desk.report(a_grave_one())
+    desk.wait(HOUR)
+    assert desk.told == []
+    assert desk.events == ["opened", "no_notification_sent"]
+    assert desk.alert.untold_since == VOTING_DAY
+
+    desk.officers = Officers.model_validate({"officers": LADDER[:1]})
+    desk.wait(5 * MINUTE)
+    assert desk.told == [(65 * MINUTE, {"balangan-1"})]
+    assert desk.deliveries[-1].title.endswith("(sebelumnya tidak tersampaikan)")
+    desk.reached(Progress.SENT)
+    assert (desk.alert.untold_since, desk.alert.retry_at) == (None, None)
+    desk.wait(HOUR)
+    assert len(desk.told) == 1
+
+
+def test_while_only_operators_know_of_an_alert_those_whom_it_concerns_are_still_to_be_told() -> None:
+    desk = Desk([LADDER[5]], escalation={"steps": []})
+    desk.report(a_grave_one())
+    desk.reached(Progress.SENT)
+    desk.wait(HOUR)
+    assert desk.told == [(timedelta(0), {"operator"})]
+    assert desk.alert.untold_since == VOTING_DAY
+    desk.officers = Officers.model_validate({"officers": [LADDER[0], LADDER[5]]})
+    desk.wait(5 * MINUTE)
+    assert desk.told[1:] == [(65 * MINUTE, {"balangan-1"})]
+
+
+def test_where_every_channel_is_dead_it_is_tried_anew_only_once_those_are_given_up() -> None:
+    desk = Desk(LADDER[:1], escalation={"steps": []})
+    desk.report(a_grave_one())
+    desk.reached(Progress.FAILING)
+    desk.wait(HOUR)
+    assert len(desk.told) == 1
+    assert desk.alert.untold_since == VOTING_DAY
+    desk.reached(Progress.GIVEN_UP)
+    desk.wait(5 * MINUTE)
+    assert desk.told[1:] == [(65 * MINUTE, {"balangan-1"})]
+    desk.acknowledge("balangan-1")
+    assert desk.alert.untold_since is None
 
 
 def test_failures_of_the_classifier_stay_with_the_operators() -> None:
