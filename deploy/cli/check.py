@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import typer
 
@@ -98,11 +99,12 @@ def _alerting(settings: Settings) -> str:
     officers = load_yaml(settings.config_file(officers_file.FILE_NAME), Officers)
     if not officers.officers:
         return "no officers yet: notifications go to a file"
-    complaints = _who_is_missing(officers, rules)
+    complaints = mind(officers, rules, settings.alerts_url)
     return "\n        mind: ".join([f"{len(officers.officers)} officers", *complaints])
 
 
-def _who_is_missing(officers: "Officers", rules: "AlertingRules") -> list[str]:
+def mind(officers: "Officers", rules: "AlertingRules", alerts_url: str) -> list[str]:
+    """What is allowed and yet hardly meant: regions without officers, steps and links that reach nobody."""
     from services.alerts.officers import gaps, uncovered, without_own
     from shared.regions import RegionResolver
 
@@ -125,12 +127,30 @@ def _who_is_missing(officers: "Officers", rules: "AlertingRules") -> list[str]:
         )
     roles = {officer.role for officer in officers.officers}
     for number, step in enumerate(rules.escalation.steps, start=1):
-        if not roles & set(step.roles):
+        missing = [role for role in step.roles if role not in roles]
+        if len(missing) == len(step.roles):
             complaints.append(
-                f"step {number} of the escalation reaches nobody: no officer has the role {' or '.join(step.roles)}; "
+                f"step {number} of the escalation reaches nobody: no officer has the role {' or '.join(missing)}; "
                 "it is passed over"
             )
-    return complaints
+        elif missing:
+            complaints.append(
+                f"step {number} of the escalation reaches only a part: no officer has the role {' or '.join(missing)}"
+            )
+    return complaints + _links_that_lead_nowhere(officers, alerts_url)
+
+
+def _links_that_lead_nowhere(officers: "Officers", alerts_url: str) -> list[str]:
+    from services.alerts.channels import is_this_machine, leads_away
+
+    elsewhere = [officer.id for officer in officers.officers if any(map(leads_away, officer.channels))]
+    if not elsewhere or not is_this_machine(urlsplit(alerts_url).hostname or ""):
+        return []
+    return [
+        f"links in notifications begin with {alerts_url}, which opens on this machine only, while {len(elsewhere)} "
+        f"officers have channels beyond it, such as {_some(elsewhere)}: set SALINGJAGA_PUBLIC_URL "
+        "(docs/acknowledging.md)"
+    ]
 
 
 def _some(codes: list[str]) -> str:

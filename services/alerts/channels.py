@@ -8,6 +8,7 @@ import logging
 import os
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -71,6 +72,24 @@ def takes_html(url: str) -> bool:
 def is_usable(url: str) -> bool:
     """Whether Apprise understands this URL. Loads the service's plug-in, so the first call takes a moment."""
     return Apprise.instantiate(url, asset=_ASSET) is not None
+
+
+def leads_away(url: str) -> bool:
+    """Whether a channel leads beyond this machine; one whose URL names no host does (`tgram://`)."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme.lower() not in _HOST_IS_A_HOST or not is_this_machine(parts.hostname or "")
+    except ValueError:
+        return True
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host's name or address means the machine that says it, and so is of no use to another one."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
 
 
 def send_by_apprise(url: str, notification: Notification, timeout_seconds: float) -> None:
