@@ -53,6 +53,7 @@ def an_assessment(
     text: str = "",
     evidence: str = "amplop",
     norms: tuple[Norm, ...] = (GIVING, UNREAD),
+    further_codes: tuple[str, ...] = (),
 ) -> Assessment:
     """An assessment of a report from Balangan that accuses a camat of handing out money, but for what is given.
 
@@ -89,7 +90,10 @@ def an_assessment(
             primary=primary,
             is_violation_report=kind is Kind.VIOLATION_REPORT,
             severity=severity,
-            findings=(finding,),
+            findings=(
+                finding,
+                *(finding.model_copy(update={"code": code, "name": code, "risk": 0.5}) for code in further_codes),
+            ),
         ),
         classified_at=at or datetime.now(UTC),
     )

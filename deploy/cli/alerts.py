@@ -52,12 +52,14 @@ def list_(
     if not found:
         out.print("No open alerts.")
         return
-    table = Table("id", "severity", "state", "region", "class", "reports", "incidents", "opened")
+    table = Table("id", "severity", "state", "step", "region", "class", "reports", "incidents", "opened")
     for one in found:
         opened = one.opened_at.isoformat(sep=" ", timespec="minutes")
-        numbers = (str(one.reports), str(one.incidents))
         state = f"{one.state}, told nobody" if one.untold_since else one.state
-        table.add_row(str(one.alert_id)[:8], one.severity, state, one.region_name, one.risk_class, *numbers, opened)
+        step = f"{one.step} (round {one.rounds + 1})" if one.rounds else str(one.step or "")
+        place = (one.region_name, one.risk_class)
+        numbers = (str(one.reports), str(one.incidents))
+        table.add_row(str(one.alert_id)[:8], one.severity, state, step, *place, *numbers, opened)
     out.print(table)
 
 
@@ -185,8 +187,11 @@ def _print(detail: AlertDetail) -> None:
     out.print("\n[bold]Evidence[/bold]")
     for exhibit in detail.exhibits:
         _line(f"  {exhibit.at:%Y-%m-%d %H:%M}Z  {exhibit.receipt}  {exhibit.severity}, {exhibit.status}")
-        for act in exhibit.acts:
+        for act in exhibit.found:
             _line(f"    {act.code}: {' / '.join(act.quotes)}")
+            for one in detail.verdicts:
+                if one.finding == (exhibit.report_id, act.code):
+                    _line(f"      {one.opinion} by {one.actor}{f': {one.note}' if one.note else ''}")
     out.print("\n[bold]History[/bold]")
     for entry in detail.history:
         _line(f"  {entry.at:%Y-%m-%d %H:%M:%S}Z  {entry.event}  {entry.actor}  {entry.reason}")

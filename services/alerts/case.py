@@ -69,6 +69,13 @@ class Exhibit(Struct, frozen=True, gc=False):
     district_name: str = ""
     told: bool = False
     """Whether a notification has shown it already."""
+    further: tuple[Act, ...] = ()
+    """What else was found in it, by code and name only: not shown in notifications, and judged like the rest."""
+
+    @property
+    def found(self) -> tuple[Act, ...]:
+        """All that was found in it."""
+        return (*self.acts, *self.further)
 
 
 class News(Struct, frozen=True):

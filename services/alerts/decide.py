@@ -374,7 +374,7 @@ def judge(case: Case, *, report_id: UUID, code: str, opinion: Opinion, note: str
     """
     alert = case.alert
     shown = any(
-        exhibit.report_id == report_id and code and any(act.code == code for act in exhibit.acts)
+        exhibit.report_id == report_id and code and any(act.code == code for act in exhibit.found)
         for exhibit in case.exhibits
     )
     if alert is None or not shown:

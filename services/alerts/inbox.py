@@ -16,7 +16,11 @@ from services.alerts.case import Alert, Case, Exhibit, HistoryEntry, Judged
 from services.alerts.decide import NotPossibleError, Outcome
 from services.alerts.rules import AlertingRules
 from services.alerts.store import CaseStore, Change
+from services.alerts.text import clean
 from shared.contracts import AlertState, Opinion, RiskClass, Severity
+
+_REASON_CHARACTERS = 500
+_NOTE_CHARACTERS = 1000
 
 __all__ = [
     "AlertDetail",
@@ -48,6 +52,10 @@ class AlertSummary:
     incidents: int
     senders: int
     silenced_until: datetime | None
+    step: int
+    """How far it has climbed: 0 for those it concerns first, then the steps of alerting.yaml from 1."""
+    rounds: int
+    """How often the steps have been climbed to the end."""
     untold_since: datetime | None
     """Since when it has been known that nobody whom it concerns could be told."""
 
@@ -102,14 +110,15 @@ async def acknowledge(
         alert = case.alert
         if not renew and alert and alert.state is AlertState.ACKNOWLEDGED and actor in alert.acknowledged_by:
             return Outcome(case)
-        return decide.acknowledge(case, actor=actor, reason=reason, now=now)
+        return decide.acknowledge(case, actor=actor, reason=clean(reason, _REASON_CHARACTERS), now=now)
 
     return await _change(redis, id_or_prefix, act)
 
 
 async def resolve(redis: Redis, id_or_prefix: str, *, actor: str, reason: str, now: datetime) -> AlertSummary:
     """Close an alert; what is not sent yet is not sent. Raises as `acknowledge` does."""
-    return await _change(redis, id_or_prefix, lambda case: decide.resolve(case, actor=actor, reason=reason, now=now))
+    words = clean(reason, _REASON_CHARACTERS)
+    return await _change(redis, id_or_prefix, lambda case: decide.resolve(case, actor=actor, reason=words, now=now))
 
 
 async def silence(
@@ -126,10 +135,11 @@ async def silence(
 
     Raises as `acknowledge` does, and `NotPossibleError` for an end that is not allowed or a missing reason.
     """
+    words = clean(reason, _REASON_CHARACTERS)
     return await _change(
         redis,
         id_or_prefix,
-        lambda case: decide.silence(case, until, actor=actor, reason=reason, rules=rules, now=now),
+        lambda case: decide.silence(case, until, actor=actor, reason=words, rules=rules, now=now),
     )
 
 
@@ -152,22 +162,27 @@ async def judge(
 
     def act(case: Case) -> Outcome:
         report_id = _report_with(case, code, report)
-        return decide.judge(case, report_id=report_id, code=code, opinion=opinion, note=note, actor=actor, now=now)
+        words = clean(note, _NOTE_CHARACTERS)
+        return decide.judge(case, report_id=report_id, code=code, opinion=opinion, note=words, actor=actor, now=now)
 
     return await _change(redis, id_or_prefix, act)
 
 
 def _report_with(case: Case, code: str, report: str) -> UUID:
+    wanted = report.strip().lower()
     found = [
         exhibit.report_id
         for exhibit in case.exhibits
-        if any(act.code == code for act in exhibit.acts) and report in ("", exhibit.receipt, str(exhibit.report_id))
+        if any(act.code == code for act in exhibit.found)
+        and wanted in ("", exhibit.receipt.lower(), str(exhibit.report_id))
     ]
     if len(found) == 1:
         return found[0]
     if found:
         raise NotPossibleError(f"{len(found)} reports show {code}; say which one, by its receipt")
-    raise NotPossibleError(f"this alert shows no finding {code!r}" + (f" in {report}" if report else ""))
+    codes = sorted({act.code for exhibit in case.exhibits for act in exhibit.found if act.code})
+    place = f" in {report}" if report else ""
+    raise NotPossibleError(f"this alert shows no finding {code!r}{place}; it shows {', '.join(codes) or 'none'}")
 
 
 async def _change(redis: Redis, id_or_prefix: str, act: Callable[[Case], Outcome]) -> AlertSummary:
@@ -227,5 +242,7 @@ def _summary(case: Case, alert: Alert) -> AlertSummary:
         incidents=alert.incidents,
         senders=alert.senders,
         silenced_until=alert.next_at if alert.state is AlertState.SILENCED else None,
+        step=alert.step,
+        rounds=alert.rounds,
         untold_since=alert.untold_since,
     )

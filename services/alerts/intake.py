@@ -1,5 +1,6 @@
 """From an assessment to the case it concerns: which region and class, and what an officer will be shown of it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -94,6 +95,7 @@ def concerns(assessment: Assessment, rules: AlertingRules) -> Case | None:
 def news_of(assessment: Assessment) -> News:
     """What counting and an officer need of an assessment; every text cleaned and bounded."""
     report, judgement = assessment.report, assessment.judgement
+    findings = sorted(judgement.findings, key=lambda finding: (finding.severity.rank, finding.risk), reverse=True)
     district = report.region.district if report.region else None
     return News(
         Sighting(
@@ -114,7 +116,8 @@ def news_of(assessment: Assessment) -> News:
             status=judgement.status,
             stage=report.stage,
             regime=report.regime,
-            acts=_acts(assessment),
+            acts=_acts(assessment, findings[:_ACTS]),
+            further=tuple(Act(one.code, _known(one.name or one.code), one.severity) for one in findings[_ACTS:]),
             occurred_at=report.occurred_at,
             district_code=district.code if district else "",
             district_name=clean(district.name, _WORDS) if district else "",
@@ -129,15 +132,14 @@ def hash_of_words(text: str) -> int:
     return int.from_bytes(blake2b(words.encode("utf-8", "replace"), digest_size=7).digest(), "big") if words else 0
 
 
-def _acts(assessment: Assessment) -> tuple[Act, ...]:
+def _acts(assessment: Assessment, findings: Sequence[Finding]) -> tuple[Act, ...]:
     report, judgement = assessment.report, assessment.judgement
     if judgement.kind is Kind.CLASSIFY_FAILED:
         return (Act("classify_failed", clean(judgement.reason, _WORDS), judgement.severity),)
-    findings = sorted(judgement.findings, key=lambda finding: (finding.severity.rank, finding.risk), reverse=True)
     if not findings:
         return (Act("", "", judgement.severity, quotes=(clean(report.text, QUOTE_CHARACTERS),)),)
     shown: set[str] = set()
-    return tuple(_act(report, finding, shown) for finding in findings[:_ACTS])
+    return tuple(_act(report, finding, shown) for finding in findings)
 
 
 def _act(report: Report, finding: Finding, shown: set[str]) -> Act:

@@ -90,7 +90,8 @@ class Order(BaseModel):
     """End of a silence."""
     hours: Annotated[float, Field(gt=0, le=24 * 30)] | None = None
     """Length of a silence, where no end is given."""
-    report_id: UUID | None = None
+    report_id: Annotated[str, Field(max_length=64)] = ""
+    """The report's id or its receipt; needed where several reports show the code."""
     code: Annotated[str, Field(max_length=64)] = ""
     verdict: Opinion | None = None
     note: Annotated[str, Field(max_length=1000)] = ""
@@ -392,14 +393,15 @@ class Door:
         """Do it, once: the same order again changes nothing. Raises `RefusedError`."""
         before = (await self._detail(alert_id)).summary
         now = self._clock()
-        reason = clean(order.reason, 500)
         try:
             if act == "acknowledge":
-                done = await inbox.acknowledge(self._redis, alert_id, actor=actor, reason=reason, now=now, renew=False)
+                done = await inbox.acknowledge(
+                    self._redis, alert_id, actor=actor, reason=order.reason, now=now, renew=False
+                )
             elif act == "resolve":
                 if before.state is AlertState.RESOLVED:
                     return before
-                done = await inbox.resolve(self._redis, alert_id, actor=actor, reason=reason, now=now)
+                done = await inbox.resolve(self._redis, alert_id, actor=actor, reason=order.reason, now=now)
             elif act == "silence":
                 until = order.until or (now + timedelta(hours=order.hours) if order.hours else None)
                 if until is None:
@@ -408,7 +410,7 @@ class Door:
                     return before
                 rules = self._rules()
                 done = await inbox.silence(
-                    self._redis, alert_id, until=until, actor=actor, reason=reason, rules=rules, now=now
+                    self._redis, alert_id, until=until, actor=actor, reason=order.reason, rules=rules, now=now
                 )
             else:
                 if order.verdict is None or not order.code:
@@ -419,8 +421,8 @@ class Door:
                     alert_id,
                     code=order.code,
                     opinion=order.verdict,
-                    report=str(order.report_id or ""),
-                    note=clean(order.note, 1000),
+                    report=order.report_id,
+                    note=order.note,
                     actor=actor,
                     now=now,
                 )

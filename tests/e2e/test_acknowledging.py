@@ -65,6 +65,10 @@ def test_the_link_of_a_mail_acknowledges_and_a_verdict_reaches_the_quality_of_th
         assert "ada foto" in browser.post(link, data=form).text
 
     officered.run("alerts", "verdict", alert["alert_id"][:8], code, "rejected", "--actor", "kalsel-piket")
+    shown = officered.run("alerts", "show", alert["alert_id"][:8]).out
+    assert "confirmed by balangan-1: ada foto" in shown
+    assert "rejected by kalsel-piket" in shown
+    assert "step" in officered.run("alerts", "list").out
     wait_for(lambda: officered.count("SELECT count() FROM verdicts") == 2, seconds=30)
     rows = officered.query("SELECT officer_id, code, verdict, note FROM verdicts ORDER BY officer_id")
     assert [(row["officer_id"], row["verdict"], row["note"]) for row in rows] == [

@@ -26,7 +26,7 @@ from services.alerts.links import Links
 from services.alerts.rules import AlertingRules
 from services.alerts.store import CaseStore, Change, case_key
 from shared.bus.streams import ALERT_EVENTS
-from shared.contracts import AlertState
+from shared.contracts import AlertState, Opinion
 from shared.settings import Settings
 from tests.assessments import an_assessment
 from tests.running import eventually
@@ -34,6 +34,7 @@ from tests.running import eventually
 CONFIG = Path(__file__).resolve().parents[2] / "deploy" / "config"
 KEY = "kunci-uji"
 TOKEN = "token-program"
+FURTHER = ("mp_goods", "mp_promise", "mp_transport_meal", "mp_data_collection")
 HOSTILE = "Camat <script>alert(1)</script> membagikan amplop [TELEPON] kepada warga."
 LINKS = Links(KEY.encode(), "http://x.id", timedelta(days=1))
 
@@ -41,7 +42,8 @@ LINKS = Links(KEY.encode(), "http://x.id", timedelta(days=1))
 class Alerted:
     """A running service with one open alert."""
 
-    def __init__(self, url: str, port: int, alert_id: UUID, report_id: UUID) -> None:
+    def __init__(self, url: str, port: int, alert_id: UUID, report_id: UUID, receipt: str) -> None:
+        self.receipt = receipt
         self.redis = sync_redis.Redis.from_url(url)
         self.url = url
         self.alert_id = alert_id
@@ -85,7 +87,7 @@ async def alerted(redis_url: str, tmp_path: Path) -> AsyncIterator[Alerted]:
         alert_link_key=SecretStr(KEY),
         alerts_token=SecretStr(TOKEN),
     )
-    accusation = an_assessment(text=HOSTILE, evidence="membagikan amplop")
+    accusation = an_assessment(text=HOSTILE, evidence="membagikan amplop", further_codes=FURTHER)
     rules = AlertingRules()
     case = concerns(accusation, rules)
     assert case is not None
@@ -98,7 +100,7 @@ async def alerted(redis_url: str, tmp_path: Path) -> AsyncIterator[Alerted]:
         await client.delete("salingjaga:{alerts}:due")
     server = uvicorn.Server(uvicorn.Config(build(settings), host="127.0.0.1", port=port, log_config=None))
     serving = asyncio.create_task(server.serve())
-    it = Alerted(redis_url, port, opened.case.alert.alert_id, accusation.report.report_id)
+    it = Alerted(redis_url, port, opened.case.alert.alert_id, accusation.report.report_id, accusation.report.receipt)
     try:
 
         async def started() -> bool:
@@ -229,6 +231,37 @@ async def test_a_huge_or_strange_body_is_refused_and_the_service_lives_on(alerte
     assert huge.status_code == 413
     assert alerted.events() == []
     assert (await alerted.client.get(alerted.path)).status_code == 200
+
+
+async def test_every_finding_is_judged_by_its_code_over_page_api_and_terminal_alike(alerted: Alerted) -> None:
+    codes = ("mp_cash", *FURTHER)
+    page = await alerted.page()
+    for code in codes:
+        assert page.count(f'name="code" value="{code}"') == 1
+    assert f"Temuan lain dalam laporan {alerted.receipt}" in page
+    report, id_ = str(alerted.report_id), str(alerted.alert_id)
+    for code in codes:
+        said_of_it = {"code": code, "verdict": "confirmed", "note": "catatan\nsatu"}
+        form = {"act": "verdict", "report_id": report, **said_of_it}
+        assert (await alerted.client.post(alerted.path, data=form)).status_code == 303
+        order = {"actor": "kalsel", "report_id": alerted.receipt, **said_of_it}
+        answer = await alerted.client.post(f"{alerted.api}/verdict", json=order, headers=alerted.program)
+        assert answer.status_code == 200, answer.text
+        async with Redis.from_url(alerted.url) as client:
+            await inbox.judge(
+                client, id_, code=code, opinion=Opinion.CONFIRMED, report=report.upper(), note="catatan\nsatu",
+                actor="nasional", now=datetime.now(UTC),
+            )  # fmt: skip
+    given = [entry for entry in alerted.happened() if entry["type"] == "verdict"]
+    said = {(one["officer_id"], one["code"], one["report_id"], one["verdict"], one["note"]) for one in given}
+    officers = ("balangan-1", "kalsel", "nasional")
+    assert said == {(who, code, report, "confirmed", "catatan satu") for who in officers for code in codes}
+    assert len(given) == 15
+
+    unknown = {"actor": "kalsel", "code": "hoax", "verdict": "confirmed"}
+    refused = await alerted.client.post(f"{alerted.api}/verdict", json=unknown, headers=alerted.program)
+    assert refused.status_code == 409
+    assert "it shows mp_cash, mp_data_collection" in refused.json()["detail"]
 
 
 async def test_a_program_acts_with_its_token_and_the_same_order_again_changes_nothing(alerted: Alerted) -> None:

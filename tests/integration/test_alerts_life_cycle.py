@@ -300,6 +300,19 @@ async def test_the_metrics_count_alerts_that_reached_nobody_until_somebody_is_re
     assert len(http.received) == 1
 
 
+async def test_the_inbox_says_how_far_an_alert_has_climbed(alerts: Alerts, http: HttpReceiver) -> None:
+    people = [an_officer("balangan-1", [http.url]), an_officer("ketua", [http.url], role="head")]
+    rules = {"escalation": {"steps": [{"after_minutes": 15, "roles": ["head"]}], "repeat": 1}}
+    climbed = []
+    async with clockwork(alerts, people, rules) as parts:
+        await parts.report(an_assessment(at=NIGHT))
+        for _ in range(3):
+            (alert,) = await inbox.list_alerts(parts.redis)
+            climbed.append((alert.step, alert.rounds))
+            await parts.pass_time(timedelta(minutes=15))
+    assert climbed == [(0, 0), (1, 0), (0, 1)]
+
+
 # Failing channels
 
 
