@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
 import structlog
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from services.alerts import inbox
@@ -28,6 +28,8 @@ from services.alerts.case import HistoryEntry
 from services.alerts.inbox import AlertDetail, AlertSummary, NotPossibleError
 from services.alerts.links import PATH, Link, LinkExpiredError, LinkRefusedError, Links
 from services.alerts.officers import Officers
+from services.alerts.openapi import OPENAPI
+from services.alerts.order import ACTS, Act, Order
 from services.alerts.render import CLASS_WORDS, SEVERITY_WORDS, clock_lines, counts_of, environment, local_time
 from services.alerts.rules import AlertingRules
 from services.alerts.text import clean
@@ -45,9 +47,6 @@ BODY_BYTES = 16_384
 BODY_SECONDS = 10.0
 RETRY_SECONDS = 5
 FORM = "application/x-www-form-urlencoded"
-
-Act = Literal["acknowledge", "resolve", "silence", "verdict"]
-_ACTS: tuple[Act, ...] = ("acknowledge", "resolve", "silence", "verdict")
 
 _CSS = files("services.alerts").joinpath("templates", "page.css").read_text(encoding="utf-8")
 _CSS_HASH = base64.b64encode(hashlib.sha256(_CSS.encode()).digest()).decode()
@@ -76,25 +75,6 @@ _EVENT_WORDS = {
     "verdict_given": "dinilai",
 }
 _OPINION_WORDS = {Opinion.CONFIRMED: "benar", Opinion.REJECTED: "keliru", Opinion.UNCLEAR: "belum jelas"}
-
-
-class Order(BaseModel):
-    """What somebody wants done with an alert."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    actor: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
-    """Who; only for a program, since a link acts for its own officer."""
-    reason: Annotated[str, Field(max_length=500)] = ""
-    until: AwareDatetime | None = None
-    """End of a silence."""
-    hours: Annotated[float, Field(gt=0, le=24 * 30)] | None = None
-    """Length of a silence, where no end is given."""
-    report_id: Annotated[str, Field(max_length=64)] = ""
-    """The report's id or its receipt; needed where several reports show the code."""
-    code: Annotated[str, Field(max_length=64)] = ""
-    verdict: Opinion | None = None
-    note: Annotated[str, Field(max_length=1000)] = ""
 
 
 class RefusedError(Exception):
@@ -172,10 +152,10 @@ class Door:
                 await self._page(path[len(PATH) :], scope, receive, send)
             elif path.startswith(API):
                 await self._program(path[len(API) :], scope, receive, send)
+            elif path == "/openapi.json" and scope["method"] in ("GET", "HEAD"):
+                await respond(send, 200, OPENAPI)
             else:
-                raise RefusedError(
-                    404, "Not found", "Post to /v1/alerts/{id}/acknowledge, resolve, silence or verdict."
-                )
+                raise RefusedError(404, "Not found", "See /openapi.json for what there is.")
         except RefusedError as refusal:
             document = {"type": "about:blank", "title": refusal.title, "status": refusal.status}
             if refusal.detail:
@@ -278,7 +258,7 @@ class Door:
             fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20))
         except ValueError:
             raise RefusedError(422, "The form cannot be read", words=["Isian tidak terbaca; coba lagi."]) from None
-        act = next((known for known in _ACTS if known == fields.get("act")), None)
+        act = next((known for known in ACTS if known == fields.get("act")), None)
         if act is None:
             raise RefusedError(422, "Unknown act", words=["Pilih salah satu tombol di bawah."])
         return act, _order({name: value for name, value in fields.items() if value and name not in ("act", "actor")})
@@ -287,7 +267,7 @@ class Door:
 
     async def _program(self, rest: str, scope: Scope, receive: Receive, send: Send) -> None:
         id_, _, wanted = rest.partition("/")
-        act = next((known for known in _ACTS if known == wanted), None)
+        act = next((known for known in ACTS if known == wanted), None)
         try:
             alert_id = UUID(id_)
         except ValueError:

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,8 +14,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import redis as sync_redis
+import schemathesis
 import uvicorn
 import yaml
+from hypothesis import HealthCheck, Phase, given, settings
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
@@ -23,9 +26,13 @@ from services.alerts import decide, inbox
 from services.alerts.app import build
 from services.alerts.intake import concerns, news_of
 from services.alerts.links import Links
+from services.alerts.officers import Officers
+from services.alerts.order import ACTS
+from services.alerts.page import Door
 from services.alerts.rules import AlertingRules
 from services.alerts.store import CaseStore, Change, case_key
 from shared.bus.streams import ALERT_EVENTS
+from shared.calendar import Calendar
 from shared.contracts import AlertState, Opinion
 from shared.settings import Settings
 from tests.assessments import an_assessment
@@ -80,7 +87,7 @@ async def alerted(redis_url: str, tmp_path: Path) -> AsyncIterator[Alerted]:
     ]
     (tmp_path / "officers.yaml").write_text(yaml.safe_dump({"officers": officers}))
     port = free_port(besides=set())
-    settings = Settings(
+    configured = Settings(
         redis_url=SecretStr(redis_url),
         config_dir=tmp_path,
         port=port,
@@ -98,7 +105,7 @@ async def alerted(redis_url: str, tmp_path: Path) -> AsyncIterator[Alerted]:
         key = case_key(case.region_code, case.risk_class)
         await CaseStore(client).update({key: lambda _case: Change(quiet, opened.events)})
         await client.delete("salingjaga:{alerts}:due")
-    server = uvicorn.Server(uvicorn.Config(build(settings), host="127.0.0.1", port=port, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(build(configured), host="127.0.0.1", port=port, log_config=None))
     serving = asyncio.create_task(server.serve())
     it = Alerted(redis_url, port, opened.case.alert.alert_id, accusation.report.report_id, accusation.report.receipt)
     try:
@@ -284,6 +291,157 @@ async def test_a_program_acts_with_its_token_and_the_same_order_again_changes_no
     assert late.status_code == 409
     assert late.headers["content-type"] == "application/problem+json"
     assert "resolved" in late.json()["detail"]
+
+
+# The OpenAPI document
+
+
+def a_door(url: str, links: Links | None = LINKS) -> Door:
+    """The door alone, before some Redis."""
+    people = [{"id": "balangan-1", "role": "regency", "regions": ["63.11"], "channels": ["json://127.0.0.1:9/x"]}]
+    officers = Officers.model_validate({"officers": people})
+    calendar = Calendar.load(CONFIG / "calendar.yaml")
+    redis = Redis.from_url(url, socket_connect_timeout=1)
+    now = partial(datetime.now, UTC)
+    return Door(redis, lambda: officers, AlertingRules, lambda: calendar, lambda: links, TOKEN, now)
+
+
+def straight_to(door: Door) -> httpx.AsyncClient:
+    """A client without a server in between."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://x.id")
+
+
+async def never_ending() -> AsyncIterator[bytes]:
+    yield b"{"
+    await asyncio.Event().wait()
+
+
+VALID: dict[str, dict[str, Any]] = {
+    "acknowledge": {"reason": "ke lokasi"},
+    "silence": {"reason": "rapat", "hours": 1},
+    "verdict": {"code": "mp_cash", "verdict": "confirmed", "note": "ada foto"},
+    "resolve": {"reason": "selesai"},
+}
+IMPOSSIBLE = {"silence": {"reason": "rapat", "hours": 700}, "verdict": {"code": "hoax", "verdict": "unclear"}}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+async def test_the_documented_acts_and_their_codes_are_the_real_ones(
+    alerted: Alerted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = (await alerted.client.get("/openapi.json")).json()
+    acts = {path: rest["post"] for path, rest in document["paths"].items() if path.startswith("/v1/")}
+    assert set(acts) == {f"/v1/alerts/{{id}}/{act}" for act in ACTS}
+
+    async def taken_meanwhile(*_: Any, **__: Any) -> None:
+        raise inbox.NotPossibleError("this alert is resolved already")
+
+    mine = {"authorization": f"Bearer {alerted.path.removeprefix('/a/')}"}
+    away = straight_to(a_door("redis://127.0.0.1:1"))
+    direct = straight_to(a_door(alerted.url))
+    for act, particulars in VALID.items():
+        path, order = f"{alerted.api}/{act}", {"actor": "balangan-1", **particulars}
+        program: dict[str, Any] = {"headers": alerted.program}
+        post = direct.post
+        with monkeypatch.context() as patch:
+            if act not in IMPOSSIBLE:
+                patch.setattr(inbox, act, taken_meanwhile)
+            conflict = await post(path, json={**order, **IMPOSSIBLE.get(act, {})}, **program)
+        answers = [
+            conflict,
+            done := await post(path, json=order, **program),
+            await post(path, content=b"{", headers={**alerted.program, "content-type": "application/json"}),
+            await post(path, json=order),
+            await post(path, json={**order, "actor": "lain"}, headers=mine),
+            await post(path.replace(str(alerted.alert_id), "bukan-id"), json=order, **program),
+            await direct.get(path, **program),
+            await post(path.replace(str(alerted.alert_id), str(uuid4())), json=order, **program),
+            await post(path, content=b"x" * 100_000, **program),
+            await post(path, content=b"{}", headers={**alerted.program, "content-type": "text/plain"}),
+            await post(path, json={**order, "semua": 1}, **program),
+            await away.post(path, json=order, **program),
+        ]
+        with monkeypatch.context() as patch:
+            patch.setattr("services.alerts.page.BODY_SECONDS", 0.01)
+            answers.append(await post(path, content=never_ending(), **program))
+        for _ in range(80):
+            stranger = await post(path, json=order, headers={"authorization": "Bearer salah"})
+        answers.append(stranger)
+        direct = straight_to(a_door(alerted.url))
+
+        documented = acts[f"/v1/alerts/{{id}}/{act}"]["responses"]
+        assert {str(answer.status_code) for answer in answers} == set(documented)
+        for answer in answers:
+            (media_type,) = documented[str(answer.status_code)]["content"]
+            assert answer.headers["content-type"] == media_type
+            assert ("retry-after" in answer.headers) is ("headers" in documented[str(answer.status_code)])
+        schema = document["components"]["schemas"]["Alert"]
+        assert set(done.json()) == set(schema["properties"]) == set(schema["required"])
+
+
+async def test_the_documented_codes_of_the_page_are_the_real_ones(
+    alerted: Alerted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (await alerted.client.get("/openapi.json")).json()["paths"]["/a/{token}"]
+    away = straight_to(a_door("redis://127.0.0.1:1"))
+    closed = straight_to(a_door(alerted.url, links=None))
+    old = alerted.path_for("balangan-1", at=datetime.now(UTC) - timedelta(days=2))
+    altered = alerted.path[:-5] + "aaaaa"
+    form = {"data": {"act": "acknowledge"}}
+    direct = straight_to(a_door(alerted.url))
+    get, post = direct.get, direct.post
+    seen = {
+        "get": [await get(alerted.path), await get(old), await get(altered), await away.get(alerted.path),
+                await closed.get(alerted.path)],
+        "post": [
+            await post(alerted.path, **form), await post(old, **form), await post(altered, **form),
+            await away.post(alerted.path, **form), await closed.post(alerted.path, **form),
+            await post(alerted.path, content=b"x" * 100_000, headers=FORM),
+            await post(alerted.path, json={}), await post(alerted.path, data={"act": "entah"}),
+            await post(alerted.path, data={"act": "silence", "reason": "a", "hours": "700"}),
+        ],
+    }  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr("services.alerts.page.BODY_SECONDS", 0.01)
+        seen["post"].append(await post(alerted.path, content=never_ending(), headers=FORM))
+    for _ in range(80):
+        answer = await get(altered)
+    seen["get"].append(answer)
+    seen["post"].append(await post(altered, **form))
+    for method, answers in seen.items():
+        # 400: the body ended early, which a client that still waits for the answer cannot show.
+        assert {str(answer.status_code) for answer in answers} == set(page[method]["responses"]) - {"400"}
+
+
+async def test_openapi_s_own_generator_of_orders_finds_no_fault(alerted: Alerted) -> None:
+    schema = schemathesis.openapi.from_dict((await alerted.client.get("/openapi.json")).json())
+    seen: set[int] = set()
+    for operation in schema.get_all_operations():
+        if not operation.ok().path.startswith("/v1/"):
+            continue
+        documented = set(operation.ok().definition.raw["responses"])
+        for case in examples(operation.ok().as_strategy(), 25):
+            body = json.dumps(case.body, default=str).encode() if isinstance(case.body, dict) else b""
+            path = f"{alerted.api}/{case.path.rpartition('/')[2]}"
+            headers = {**alerted.program, "content-type": "application/json"}
+            answer = await alerted.client.post(path, content=body, headers=headers)
+            assert str(answer.status_code) in documented
+            seen.add(answer.status_code)
+    assert max(seen) < 500
+
+
+def examples(strategy: Any, count: int) -> list[Any]:
+    """So many examples of a strategy."""
+    found: list[Any] = []
+
+    @settings(max_examples=count, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(strategy)
+    def collect(case: Any) -> None:
+        found.append(case)
+
+    collect()
+    return found
 
 
 async def test_a_link_s_token_acts_over_http_for_its_officer_and_its_alert_only(alerted: Alerted) -> None:
