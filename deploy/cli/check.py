@@ -32,6 +32,7 @@ def check(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
         "calendar": _calendar,
         "rule pack": _rule_pack,
         "officers and alerting": _alerting,
+        "texts of notifications": _texts,
         "retention": _retention,
         "master keys": lambda _: _keys(data_dir),
     }
@@ -155,6 +156,12 @@ def _links_that_lead_nowhere(officers: "Officers", alerts_url: str) -> list[str]
 
 def _some(codes: list[str]) -> str:
     return ", ".join(codes[:5])
+
+
+def _texts(_: Settings) -> str:
+    from services.alerts.render import check_templates
+
+    return f"{check_templates()} templates"
 
 
 def _retention(settings: Settings) -> str:

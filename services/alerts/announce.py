@@ -237,6 +237,7 @@ def _queued(
         body=text.plain,
         html=text.html,
         short=text.short,
+        sms=text.sms if text.sms != text.title else "",
         severity=alert.severity,
         newest_report_at=alert.last_known_at,
         presses=presses,

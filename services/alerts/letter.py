@@ -67,6 +67,8 @@ class Words:
     plain: str
     html: str
     how: str
+    sms: str = ""
+    """What an SMS says; empty: the title."""
 
 
 def kind_of(url: str) -> Kind:
@@ -103,7 +105,7 @@ def fit(words: Words, kind: Kind, content: Content, link: str) -> Notification:
 
 
 def _sms(words: Words, content: Content, link: str) -> Notification:
-    text = _gsm(_LINK_ONLY if content is Content.LINK else words.title)
+    text = _gsm(_LINK_ONLY if content is Content.LINK else words.sms or words.title)
     tail = f" {link}" if link else ""
     room = SMS_CHARACTERS - len(tail)
     if len(text) > room:

@@ -138,11 +138,6 @@ class Door:
         self._api_token = api_token.encode()
         self._clock = clock
         self._strangers = StrangerLimit()
-        self._templates = environment()
-        self._templates.filters |= {
-            "event_word": lambda event: _EVENT_WORDS.get(event, event),
-            "opinion_word": _OPINION_WORDS.__getitem__,
-        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -184,11 +179,13 @@ class Door:
             elif scope["method"] not in ("GET", "HEAD"):
                 raise RefusedError(405, "Method not allowed", words=["Halaman ini hanya dapat dibuka di peramban."])
             detail = await self._detail(str(link.alert_id))
-            html = self._templates.get_template("page.html.j2").render(self._values(detail, link, error))
+            html = environment().get_template("page.html.j2").render(self._values(detail, link, error))
             await respond(send, status, html.encode(), b"text/html; charset=utf-8", _PAGE_HEADERS)
         except RefusedError as refusal:
-            html = self._templates.get_template("page.html.j2").render(
-                css=_CSS, error=error, heading="Salingjaga", lines=refusal.words or [refusal.title]
+            html = (
+                environment()
+                .get_template("page.html.j2")
+                .render(css=_CSS, error=error, heading="Salingjaga", lines=refusal.words or [refusal.title])
             )
             headers = [*_PAGE_HEADERS, *refusal.headers]
             await respond(send, refusal.status, html.encode(), b"text/html; charset=utf-8", headers)
@@ -204,6 +201,8 @@ class Door:
             clock = clock_lines(self._calendar(), regime, alert.region_code, alert.first_known_at, now)
         return {
             "css": _CSS,
+            "event_words": _EVENT_WORDS,
+            "opinion_words": _OPINION_WORDS,
             "error": error,
             "heading": "",
             "title": f"[{SEVERITY_WORDS[alert.severity]}] {subject[:1].upper()}{subject[1:]}",

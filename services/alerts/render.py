@@ -1,21 +1,28 @@
 """Writes the notification: Indonesian, a first line for a lock screen, then everything an officer needs to act.
 
+The words stand in `templates/`: one template for each kind of channel (`sms`, `chat`, `plain`, `mail`), what each kind
+of alert has to say in `about/`, and the sentences that all share in `words`. Here they get their values; `letter` fits
+them to their channel.
+
 What comes from a report was cleaned when it was taken in; here it is escaped wherever the channel shows HTML. Nothing
 alleged is stated as a fact.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from typing import Any, Protocol
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateSyntaxError, select_autoescape
 
 from services.alerts.case import Alert, Case, Cause, CitedNorm, Exhibit, Reason
 from services.alerts.rules import AlertingRules
 from services.alerts.text import clean
 from services.alerts.zones import zone_info, zone_of
 from shared.calendar import Calendar
+from shared.config.errors import ConfigError
 from shared.contracts import Regime, RiskClass, Severity, Status
 
 SEVERITY_WORDS = {
@@ -35,29 +42,18 @@ _STATUS = {
     Status.PLANNED: "Diduga direncanakan",
     Status.ADJUDICATED: "Menurut laporan sudah diputus",
 }
-_NEWS = {
-    Reason.EVIDENCE: "bukti baru",
-    Reason.SEVERITY: "tingkat naik",
-    Reason.REMINDER: "belum ditangani",
-    Reason.ESCALATION: "eskalasi",
-    Reason.STALE: "belum ada tindak lanjut",
-    Reason.UNREACHED: "petugas tidak terjangkau",
-    Reason.RETRY: "sebelumnya tidak tersampaikan",
-    Reason.DEADLINE: "tenggat hukum mendekat",
-    Reason.RESOLVED: "ditutup",
-}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des")
 
-_DAYS = {"calendar": "hari kalender", "working": "hari kerja"}
-_ZONES = {"WIB": 7, "WITA": 8, "WIT": 9}
+_ZONES = {name: timezone(timedelta(hours=hours)) for name, hours in (("WIB", 7), ("WITA", 8), ("WIT", 9))}
 
-_TEMPLATES = {Cause.CLASSIFY_FAILED: "operator", Cause.PATTERN: "pattern", Cause.SILENCE: "silence"}
+_SUBJECTS = {Cause.CLASSIFY_FAILED: "operator", Cause.PATTERN: "pattern", Cause.SILENCE: "silence"}
 
 _TITLE_CHARACTERS = 120
 _EXHIBITS_SHOWN = 5
 _NORMS_SHOWN = 6
 _MISSING_SHOWN = 8
 _RECEIPTS_SHOWN = 6
+_SUMMARY_SHOWN = 40
 _REASON_CHARACTERS = 200
 
 
@@ -80,12 +76,14 @@ class Text:
     plain: str
     html: str
     short: str = ""
+    sms: str = ""
+    """The words of an SMS, without its link; empty: the title."""
 
 
 def local_time(at: datetime, zone: str) -> str:
     """`25 Nov 2024 14.05 WITA`."""
-    there = at.astimezone(timezone(timedelta(hours=_ZONES[zone])))
-    return f"{there.day} {_MONTHS[there.month - 1]} {there.year} {there:%H.%M} {zone}"
+    there = at.astimezone(_ZONES[zone])
+    return f"{there.day} {_MONTHS[there.month - 1]} {there.year} {there.hour:02}.{there.minute:02} {zone}"
 
 
 class Renderer:
@@ -97,7 +95,6 @@ class Renderer:
 
     def __init__(self, calendar: Callable[[], Calendar]) -> None:
         self._calendar = calendar
-        self._environment = environment()
 
     def render(self, case: Case, reason: Reason, rules: AlertingRules, now: datetime) -> Text:
         """The notification for a case with an open alert."""
@@ -105,13 +102,12 @@ class Renderer:
         if alert is None:
             raise ValueError("a case without an alert has nothing to tell")
         values = self._values(case, alert, reason, rules, now)
-        template = "closed" if reason is Reason.RESOLVED else _TEMPLATES.get(alert.cause, "alert")
-        short = "closed" if reason is Reason.RESOLVED else "short"
         return Text(
             values["title"],
-            plain=self._environment.get_template(f"{template}.txt.j2").render(values),
-            html=self._environment.get_template(f"{template}.html.j2").render(values),
-            short=self._environment.get_template(f"{short}.txt.j2").render(values),
+            plain=_written("plain.txt.j2", values),
+            html=_written("mail.html.j2", values),
+            short=_written("chat.txt.j2", values),
+            sms=" ".join(_written("sms.txt.j2", values).split()),
         )
 
     def _values(self, case: Case, alert: Alert, reason: Reason, rules: AlertingRules, now: datetime) -> dict[str, Any]:
@@ -121,11 +117,14 @@ class Renderer:
         regime = exhibits[0].regime if exhibits else Regime.PILKADA
         zone = zone_of(case.region_code)
         return {
+            "subject": _subject_of(alert, reason),
             "title": title_of(case, alert, reason),
             "zone": zone,
             "why": _why(alert, reason, rules, zone),
+            "reason": reason.value,
             "alert": alert,
-            "exhibits": [_Shown(exhibit, is_new=reason is not Reason.FIRST and not exhibit.told) for exhibit in shown],
+            "exhibits": shown,
+            "fresh": {one.report_id for one in shown if reason is not Reason.FIRST and not one.told},
             "hidden": max(0, alert.reports - len(shown)),
             "counts": counts_of(alert),
             "acts": list(dict.fromkeys(act.name for exhibit in exhibits for act in exhibit.acts if act.name)),
@@ -138,24 +137,38 @@ class Renderer:
         }
 
     def _steps(self, case: Case, exhibits: Sequence[Exhibit], norms: Sequence[CitedNorm]) -> list[str]:
-        lines = self._environment.get_template("steps.txt.j2").render(
-            planned=any(exhibit.status is Status.PLANNED for exhibit in exhibits),
-            region_known=bool(case.region_code),
-            risk_class=case.risk_class.value,
-            acts={act.code for exhibit in exhibits for act in exhibit.acts},
-            channels=" ".join(norm.channel.lower() for norm in norms),
-        )
-        return [line.strip() for line in lines.splitlines() if line.strip()]
+        values = {
+            "planned": any(exhibit.status is Status.PLANNED for exhibit in exhibits),
+            "region_known": bool(case.region_code),
+            "risk_class": case.risk_class.value,
+            "acts": {act.code for exhibit in exhibits for act in exhibit.acts},
+            "channels": " ".join(norm.channel.lower() for norm in norms),
+        }
+        return _lines(_words().steps(**values))
 
 
+def check_templates() -> int:
+    """How many templates there are, all of which compile. Raises `ConfigError` that names the broken line."""
+    names = environment().list_templates(extensions=["j2"])
+    for name in names:
+        try:
+            environment().get_template(name)
+        except TemplateSyntaxError as error:
+            place = f"services/alerts/templates/{error.name or name}, line {error.lineno}"
+            raise ConfigError(f"{place}: {error.message}; mend the template") from None
+    return len(names)
+
+
+@cache
 def environment() -> Environment:
-    """The templates, with the filters they need."""
+    """The templates, each compiled once when it is first used, with the filters they need."""
     made = Environment(
         loader=PackageLoader("services.alerts"),
         autoescape=select_autoescape(("html.j2",), default=False),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     made.filters |= {
         "severity_word": SEVERITY_WORDS.__getitem__,
@@ -167,84 +180,94 @@ def environment() -> Environment:
     return made
 
 
-class _Shown:
-    """An exhibit as a template sees it."""
-
-    def __init__(self, exhibit: Exhibit, *, is_new: bool) -> None:
-        self._exhibit = exhibit
-        self.is_new = is_new
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._exhibit, name)
-
-
 def title_of(case: Case, alert: Alert, reason: Reason) -> str:
-    """The lock screen's line: severity, class, region, and what is new about it."""
-    news = f" ({_NEWS[reason]})" if reason in _NEWS else ""
-    if alert.cause is Cause.CLASSIFY_FAILED:
-        return f"[{SEVERITY_WORDS[alert.severity]}] Klasifikasi gagal: {alert.reports} laporan belum diperiksa{news}"
-    if alert.cause is Cause.SILENCE:
-        return f"[{SEVERITY_WORDS[alert.severity]}] Tidak ada laporan masuk: {case.region_name}{news}"
-    if alert.cause is Cause.PATTERN:
-        words = f"[{SEVERITY_WORDS[alert.severity]}] Pola {CLASS_WORDS[case.risk_class]}: {case.region_name}"
-        return f"{words}, {len(alert.details)} wilayah{news}"
-    words = f"[{SEVERITY_WORDS[alert.severity]}] Dugaan {CLASS_WORDS[case.risk_class]}: {case.region_name}"
+    """The lock screen's line: severity, class, region, and what is new about it; at most 120 characters."""
+    values = {
+        "severity": SEVERITY_WORDS[alert.severity],
+        "risk_class": CLASS_WORDS.get(case.risk_class, ""),
+        "region": " ".join(case.region_name.split()),
+        "subject": _SUBJECTS.get(alert.cause, "alert"),
+        "reason": reason.value,
+        "alert": alert,
+    }
+    words, *rest = _lines(_words().title(**values))
+    news = f" {rest[0]}" if rest else ""
     return words[: _TITLE_CHARACTERS - len(news)] + news
 
 
+def summary_of(cases: Sequence[tuple[Case, Alert]]) -> Text:
+    """The words of a summary: `7 peringatan belum ditindaklanjuti (2 KRITIS, 5 TINGGI)`, and a line on each.
+
+    What was closed meanwhile is counted apart.
+    """
+    counts = Counter(SEVERITY_WORDS[alert.severity] for _, alert in cases if alert.is_open)
+    closed = sum(not alert.is_open for _, alert in cases)
+    pairs = [(number, word) for word, number in counts.items()]
+    title = str(_words().summary_title(len(cases) - closed, closed, pairs)).strip()
+    lines = [
+        {
+            "words": str(_words().summary_line(
+                title_of(case, alert, Reason.FIRST if alert.is_open else Reason.RESOLVED),
+                alert,
+                local_time(alert.last_known_at, zone_of(case.region_code)),
+            )).strip(),
+            "command": f"salingjaga alerts show {alert.alert_id}",
+        }
+        for case, alert in cases[:_SUMMARY_SHOWN]
+    ]  # fmt: skip
+    values = {"title": title, "lines": lines, "hidden": max(0, len(cases) - _SUMMARY_SHOWN)}
+    return Text(title, _written("summary.txt.j2", values), _written("summary.html.j2", values))
+
+
 def bare_text(case: Case, alert: Alert, reason: Reason) -> Text:
-    """What is sent when the templates fail: the title and where to read on."""
-    title = title_of(case, alert, reason)
+    """What is sent when the templates fail: what and where it is, and where to read on."""
+    words = CLASS_WORDS.get(case.risk_class, "gangguan sistem")
+    title = f"[{SEVERITY_WORDS[alert.severity]}] Dugaan {words}: {case.region_name} ({reason.value})"
     plain = f"Rincian dan tindak lanjut: salingjaga alerts show {alert.alert_id}\n"
-    return Text(title, plain, html=f"<p>{plain}</p>")
+    return Text(title[:_TITLE_CHARACTERS], plain, html=f"<p>{plain}</p>")
+
+
+def bare_summary(cases: Sequence[tuple[Case, Alert]]) -> Text:
+    """What is sent in the stead of a summary when the templates fail."""
+    plain = "".join(f"salingjaga alerts show {alert.alert_id}\n" for _, alert in cases[:_SUMMARY_SHOWN])
+    return Text(f"{len(cases)} peringatan", plain, html=f"<pre>{plain}</pre>")
+
+
+def _subject_of(alert: Alert, reason: Reason) -> str:
+    return "closed" if reason is Reason.RESOLVED else _SUBJECTS.get(alert.cause, "alert")
 
 
 def _why(alert: Alert, reason: Reason, rules: AlertingRules, zone: str) -> str:
-    if reason is Reason.FIRST and alert.grounds:
-        return f"peringatan pertama; {alert.grounds}."
-    if reason is Reason.FIRST:
-        causes = {
-            Cause.SINGLE: f"peringatan pertama; satu laporan saja sudah bertingkat {SEVERITY_WORDS[alert.severity]}.",
-            Cause.BURST: f"peringatan pertama; {alert.incidents} kejadian sejenis dilaporkan "
-            f"dalam {rules.flag.burst.within_hours:g} jam.",
-            Cause.CLASSIFY_FAILED: f"{alert.reports} laporan gagal diklasifikasi "
-            f"dalam {rules.classify_failed.within_minutes:g} menit.",
-        }
-        return causes[alert.cause]
-    if reason is Reason.EVIDENCE and alert.cause is Cause.PATTERN:
-        return f"polanya meluas; {alert.grounds}."
-    if reason is Reason.EVIDENCE:
-        return "ada bukti baru sejak pemberitahuan terakhir."
-    if reason is Reason.SEVERITY:
-        return f"tingkatnya naik menjadi {SEVERITY_WORDS[alert.severity]}."
-    if reason is Reason.ESCALATION:
-        return "eskalasi; belum ada yang menyatakan menangani peringatan ini."
-    if reason is Reason.STALE:
-        return "peringatan ini sudah dinyatakan ditangani, tetapi belum ada tindak lanjut yang tercatat."
-    if reason is Reason.UNREACHED:
-        return "petugas yang seharusnya diberi tahu tidak terjangkau; pesan ini diteruskan kepada Anda."
-    if reason is Reason.RETRY:
-        return "sebelumnya tidak ada petugas yang dapat diberi tahu tentang peringatan ini."
-    if reason is Reason.DEADLINE:
-        return "tenggat hukum mendekat, dan peringatan ini belum ditutup."
-    if reason is Reason.RESOLVED:
-        return _closed(alert, zone)
-    return "pengingat; belum ada yang menyatakan menangani peringatan ini."
+    closed = _closing(alert) if reason is Reason.RESOLVED else None
+    values = {"alert": alert, "reason": reason.value, "rules": rules, "closed": closed, "zone": zone}
+    return str(_words().why(**values)).strip()
 
 
-def _closed(alert: Alert, zone: str) -> str:
+def _closing(alert: Alert) -> dict[str, Any] | None:
     entry = next((one for one in reversed(alert.history) if one.event == "resolved"), None)
     if entry is None:
-        return "peringatan ini sudah ditutup."
+        return None
     who = "sistem" if entry.actor == "system" else entry.actor
-    why = clean(entry.reason, _REASON_CHARACTERS).rstrip(".")
-    return f"peringatan ini ditutup oleh {who} pada {local_time(entry.at, zone)}" + (f": {why}." if why else ".")
+    return {"who": who, "at": entry.at, "why": clean(entry.reason, _REASON_CHARACTERS).rstrip(".")}
 
 
 def counts_of(alert: Counted) -> str:
     """`12 pesan, 3 pengirim, 1 teks`: how much stands behind it; copies of one text count as one."""
-    senders = f"{alert.senders} pengirim" if alert.senders else "jumlah pengirim tidak diketahui"
-    return f"{alert.reports} pesan, {senders}, {alert.incidents} teks"
+    return str(_words().counts(alert)).strip()
+
+
+def _written(template: str, values: Mapping[str, Any]) -> str:
+    return environment().get_template(template).render(values)
+
+
+@cache
+def _words() -> Any:
+    """The sentences that all channels share, as functions: a call costs less than a template of its own."""
+    return environment().get_template("words.txt.j2").module
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _norms(exhibits: Sequence[Exhibit]) -> list[CitedNorm]:
@@ -261,28 +284,14 @@ def clock_lines(calendar: Calendar, regime: Regime, region_code: str, known_at: 
     zone = zone_of(region_code)
     place = zone_info(zone).key
     deadline = calendar.legal_clock(regime, known_at, place)
-    lines = [
-        f"Batas menyampaikan laporan: {local_time(deadline.due_at, zone)}, {remaining(deadline.due_at, now)}.",
-        f"{deadline.days} {_DAYS[deadline.count]} sejak diketahui ({local_time(known_at, zone)}) "
-        f"menurut {deadline.citation}{_unread(deadline.verified)}.",
-        f"Cara menghitung: {deadline.convention}.",
-    ]
-    handling = calendar.handling_clock(regime, now, place)
-    if handling:
-        term = handling.term
-        how = "" if term.count_verified else ", cara hitung belum diverifikasi"
-        lines.append(
-            f"Bila diregistrasi hari ini, penanganan sampai {local_time(handling.first_until, zone)} ({term.days} "
-            f"{_DAYS[term.count]}{how}); bila perlu keterangan tambahan paling lama "
-            f"{local_time(handling.longest_until, zone)} (seluruhnya "
-            f"{term.longest_days} {_DAYS[term.longest_count]}), menurut {term.citation}"
-            f"{_unread(term.verified)}."
-        )
-    return lines
-
-
-def _unread(verified: bool) -> str:
-    return "" if verified else " (belum diverifikasi)"
+    values = {
+        "deadline": deadline,
+        "left": remaining(deadline.due_at, now),
+        "known_at": known_at,
+        "zone": zone,
+        "handling": calendar.handling_clock(regime, now, place),
+    }
+    return _lines(_words().clock(**values))
 
 
 def remaining(deadline: datetime, now: datetime) -> str:

@@ -250,7 +250,8 @@ class Sender:
             if not delivery.summary_of
             else "Rincian: salingjaga alerts list"
         )
-        return fit(Words(delivery.title, short or delivery.title, plain, html, how), kind, content, link)
+        words = Words(delivery.title, short or delivery.title, plain, html, how, delivery.sms)
+        return fit(words, kind, content, link)
 
     async def _check_wanted(self, delivery: QueuedDelivery) -> None:
         """Raises `NotWantedError` when sending it would tell nobody anything any more."""

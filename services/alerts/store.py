@@ -120,6 +120,8 @@ class QueuedDelivery(msgspec.Struct, frozen=True):
     """Alerts (with the keys of their cases) that a summary tells of; empty for a notification of one alert."""
     short: str = ""
     """The short form, for channels that get less than all of it; empty: its title."""
+    sms: str = ""
+    """The words of an SMS where they differ from its title."""
     reason: Reason = Reason.FIRST
     """Why it is sent; of a summary of several alerts it says nothing."""
 

@@ -1,33 +1,25 @@
 """One summary instead of many notifications: what was held back for an officer, told when there is room for it."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import uuid5
 
 import structlog
-from markupsafe import escape
 
 from services.alerts import decide
 from services.alerts.announce import Announcer
 from services.alerts.case import Alert, Case, Progress, Reason
 from services.alerts.channels import channel_label
 from services.alerts.officers import Officer, Officers
-from services.alerts.render import SEVERITY_WORDS, Text, local_time, title_of
+from services.alerts.render import Text, bare_summary, summary_of
 from services.alerts.rules import AlertingRules
 from services.alerts.store import CaseStore, Change, Decide, Held, QueuedDelivery, case_key
-from services.alerts.zones import zone_of
 from shared.bus.errors import DependencyAwayError
 
 log = structlog.get_logger()
 
 TICK_SECONDS = 0.5
-_SHOWN = 40
-_WHY = (
-    "Pesan ini merangkum peringatan yang ditahan: selama jam tenang Anda, atau karena sudah banyak pesan satu jam ini."
-)
-_ALLEGED = "Semua isinya dugaan menurut laporan, belum terbukti."
 
 
 class Summaries:
@@ -137,6 +129,7 @@ class Summaries:
                 body=text.plain,
                 html=text.html,
                 short=text.short,
+                sms=text.sms,
                 severity=alert.severity,
                 newest_report_at=max(one.last_known_at for _, one in cases),
                 presses=True,
@@ -150,26 +143,10 @@ class Summaries:
 
 
 def summary_text(cases: Sequence[tuple[Case, Alert]]) -> Text:
-    """The words of a summary: `7 peringatan belum ditindaklanjuti (2 KRITIS, 5 TINGGI)`, and a line on each.
-
-    What was closed meanwhile is counted apart: `... ; 2 sudah ditutup`.
-    """
-    counts = Counter(SEVERITY_WORDS[alert.severity] for _, alert in cases if alert.is_open)
-    closed = sum(not alert.is_open for _, alert in cases)
-    open_ = f"belum ditindaklanjuti ({', '.join(f'{n} {word}' for word, n in counts.items())})"
-    title = f"{len(cases) - closed} peringatan {open_}" if counts else f"{closed} peringatan sudah ditutup"
-    title += f"; {closed} sudah ditutup" if counts and closed else ""
-    lines = [
-        (
-            f"{title_of(case, alert, Reason.FIRST if alert.is_open else Reason.RESOLVED)}; "
-            f"{alert.reports} laporan, {alert.incidents} kejadian, "
-            f"terakhir {local_time(alert.last_known_at, zone_of(case.region_code))}",
-            f"salingjaga alerts show {alert.alert_id}",
-        )
-        for case, alert in cases[:_SHOWN]
-    ]
-    hidden = f"... dan {len(cases) - _SHOWN} peringatan lain: salingjaga alerts list" if len(cases) > _SHOWN else ""
-    plain = "\n".join([_WHY, _ALLEGED, "", *(f"* {line}\n  {command}" for line, command in lines), hidden]).rstrip()
-    items = "".join(f"<li>{escape(line)}<br><code>{escape(command)}</code></li>" for line, command in lines)
-    html = f"<h2>{escape(title)}</h2><p>{_WHY}<br><em>{_ALLEGED}</em></p><ul>{items}</ul><p>{escape(hidden)}</p>"
-    return Text(title, plain + "\n", html)
+    """The words of a summary of several alerts."""
+    try:
+        return summary_of(cases)
+    except Exception:
+        # As with a single alert: a template broken by an edit must keep nothing from its officers.
+        log.exception("summary_text_failed", alerts=len(cases))
+        return bare_summary(cases)

@@ -15,11 +15,11 @@ from uuid import UUID, uuid4
 import pytest
 import redis
 import yaml
-from jinja2 import PrefixLoader
+from jinja2 import DictLoader, Environment
 from redis.asyncio import Redis
 
 from deploy.embedded.system import free_port
-from services.alerts import inbox
+from services.alerts import inbox, render
 from services.alerts.app import build
 from services.alerts.inbox import NotPossibleError
 from services.alerts.rules import AlertingRules
@@ -450,12 +450,12 @@ async def test_a_broken_template_keeps_no_alert_from_its_officer(
     alerts: Alerts, http: HttpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alerts.officers(("balangan-1", "regency", "63.11", [http.url]))
-    broken = PrefixLoader({}).load
-    monkeypatch.setattr("jinja2.PackageLoader.load", lambda _self, *arguments: broken(*arguments))
+    monkeypatch.setattr(render, "environment", lambda: Environment(loader=DictLoader({"plain.txt.j2": "{% if"})))
+    monkeypatch.setattr(render, "_words", render._words.__wrapped__)
     async with running(build(alerts.settings())):
         alerts.send(an_assessment())
         await eventually(async_(lambda: len(http.received) == 1))
-    assert http.titles == ["[KRITIS] Dugaan politik uang: Kabupaten Balangan"]
+    assert http.titles == ["[KRITIS] Dugaan politik uang: Kabupaten Balangan (first)"]
     assert "salingjaga alerts show" in http.received[0]["message"]
 
 

@@ -3,19 +3,23 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from jinja2 import DictLoader, Environment
 
-from services.alerts import decide
+from services.alerts import decide, render
 from services.alerts.case import Reason
 from services.alerts.channels import channel_label, without_secrets
 from services.alerts.intake import concerns, news_of
+from services.alerts.letter import Content, Kind, Words, fit
 from services.alerts.render import Renderer, Text, local_time
 from services.alerts.rules import AlertingRules, Sending
 from services.alerts.sending import retry_delay
 from services.alerts.text import QUOTE_CHARACTERS, clean, quote
 from services.alerts.zones import zone_of
 from shared.calendar import Calendar
+from shared.config.errors import ConfigError
 from shared.contracts import Severity, Status
 from tests.assessments import GIVING, VOTING_DAY, an_assessment
 
@@ -112,6 +116,34 @@ def test_every_notification_says_why_it_came(reason: Reason, ending: str, words:
     assert text.title.endswith(ending)
     assert words in text.plain
     assert words in text.html
+
+
+def test_every_reason_has_its_own_words_in_every_form() -> None:
+    texts = [rendered(reason) for reason in Reason]
+    for form in ("title", "plain", "html", "short", "sms"):
+        assert len({getattr(text, form) for text in texts}) == len(Reason)
+
+
+def test_an_sms_says_what_its_template_says_within_160_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = render.environment()
+    changed = usual.overlay(loader=DictLoader({"sms.txt.j2": "{{ title }}. {{ counts }}. {{ clock[0] }}"}))
+    both = Mock(get_template=lambda name: (changed if name == "sms.txt.j2" else usual).get_template(name))
+    monkeypatch.setattr(render, "environment", lambda: both)
+    text = rendered()
+    assert text.sms.startswith(f"{text.title}. 1 pesan, jumlah pengirim tidak diketahui, 1 teks. Batas menyampaikan")
+    letter = Words(text.title, text.short, text.plain, text.html, "", text.sms)
+    sms = fit(letter, Kind.SMS, Content.SHORT, "https://x.id/a/b")
+    assert sms.body.startswith("(KRITIS) Dugaan politik uang: Kabupaten Balangan. 1 pesan,")
+    assert len(sms.body) <= 160
+    assert sms.body.endswith("... https://x.id/a/b")
+
+
+def test_a_broken_template_is_named_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert render.check_templates() >= 10
+    broken = Environment(loader=DictLoader({"chat.txt.j2": "baik\n{{ why | entah }}\n"}))
+    monkeypatch.setattr(render, "environment", lambda: broken)
+    with pytest.raises(ConfigError, match=r"templates/chat.txt.j2, line 2: No filter named 'entah'"):
+        render.check_templates()
 
 
 def test_a_region_name_of_any_length_leaves_the_title_one_short_line() -> None:
