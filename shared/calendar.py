@@ -108,6 +108,8 @@ class ReportDeadline(_Entry):
     count: Literal["calendar", "working"]
     citation: str
     verified: bool
+    count_verified: bool = True
+    """Whether the article says that the days are counted so."""
     source: str = ""
 
 
@@ -154,6 +156,7 @@ class Deadline(_Entry):
         count: whether every day counts or only working days.
         citation: the article of law.
         verified: whether somebody has read that article in a source.
+        count_verified: whether it says that its days are counted so.
         convention: how the days were counted, for the officer who must be able to check it.
     """
 
@@ -162,6 +165,7 @@ class Deadline(_Entry):
     count: Literal["calendar", "working"]
     citation: str
     verified: bool
+    count_verified: bool
     convention: str
 
 
@@ -173,6 +177,8 @@ class Calendar(_Entry):
     elections: Annotated[tuple[Election, ...], Field(min_length=1)]
     deadlines: tuple[ReportDeadline, ...]
     handling: tuple[HandlingTerm, ...] = ()
+    findings: tuple[ReportDeadline, ...] = ()
+    """How long after it was found a violation may become a finding (temuan) of the supervisor itself, where known."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -261,6 +267,17 @@ class Calendar(_Entry):
         calendar's. Holidays of years not yet decreed are the library's estimate.
         """
         rule = next(deadline for deadline in self.deadlines if deadline.regime == regime)
+        return self._until(rule, known_at, time_zone)
+
+    def finding_clock(self, regime: Regime, found_at: date | datetime, time_zone: str = "") -> Deadline | None:
+        """Until when a violation may become a finding; `None` when the calendar names no term.
+
+        UU 7/2017 art. 454(5): 7 days since it was found. Days are counted as in `legal_clock`.
+        """
+        rule = next((one for one in self.findings if one.regime == regime), None)
+        return self._until(rule, found_at, time_zone) if rule else None
+
+    def _until(self, rule: ReportDeadline, known_at: date | datetime, time_zone: str) -> Deadline:
         zone = ZoneInfo(time_zone or self.timezone)
         return Deadline(
             due_at=_end_of(self._day(known_at, zone), rule.days, rule.count, zone),
@@ -268,6 +285,7 @@ class Calendar(_Entry):
             count=rule.count,
             citation=rule.citation,
             verified=rule.verified,
+            count_verified=rule.count_verified,
             convention=_CONVENTIONS[rule.count],
         )
 

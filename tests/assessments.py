@@ -13,6 +13,7 @@ from shared.contracts import (
     Judgement,
     Kind,
     Norm,
+    Regime,
     Region,
     Report,
     RiskClass,
@@ -54,6 +55,7 @@ def an_assessment(
     evidence: str = "amplop",
     norms: tuple[Norm, ...] = (GIVING, UNREAD),
     further_codes: tuple[str, ...] = (),
+    regime: Regime = Regime.PILKADA,
 ) -> Assessment:
     """An assessment of a report from Balangan that accuses a camat of handing out money, but for what is given.
 
@@ -83,6 +85,7 @@ def an_assessment(
             region=region,
             sender=sender,
             stage=stage,
+            regime=regime,
         ),
         judgement=Judgement(
             kind=kind,

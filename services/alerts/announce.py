@@ -191,9 +191,10 @@ class Announcer:
     def _report_until(self, case: Case, alert: Alert) -> datetime:
         gravest = max(case.exhibits, key=lambda exhibit: (exhibit.severity.rank, exhibit.at), default=None)
         regime = gravest.regime if gravest else Regime.PILKADA
-        return (
-            self.calendar().legal_clock(regime, alert.first_known_at, zone_info(zone_of(case.region_code)).key).due_at
-        )
+        place = zone_info(zone_of(case.region_code)).key
+        report = self.calendar().legal_clock(regime, alert.first_known_at, place)
+        finding = self.calendar().finding_clock(regime, alert.first_known_at, place)
+        return min(report.due_at, finding.due_at) if finding else report.due_at
 
     def _deadlines(self, case: Case, report_until: datetime) -> list[datetime]:
         if case.risk_class is RiskClass.NONE:

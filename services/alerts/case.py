@@ -245,7 +245,7 @@ class Alert(Struct, frozen=True):
     """When the acknowledgement counts no longer unless it is renewed."""
     acknowledgement_lasts: timedelta = timedelta(hours=24)
     report_until: datetime | None = None
-    """Until when a report is in time by law; `None` before the first notification."""
+    """Until when a report (or a finding, where that is sooner) is in time; `None` before the first notification."""
     deadline_at: datetime | None = None
     """When the next reminder of that term is due; `None` when there is none left."""
     deadline_stage: int = 0

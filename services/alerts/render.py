@@ -284,9 +284,12 @@ def clock_lines(calendar: Calendar, regime: Regime, region_code: str, known_at: 
     zone = zone_of(region_code)
     place = zone_info(zone).key
     deadline = calendar.legal_clock(regime, known_at, place)
+    finding = calendar.finding_clock(regime, known_at, place)
     values = {
         "deadline": deadline,
         "left": remaining(deadline.due_at, now),
+        "finding": finding,
+        "finding_left": remaining(finding.due_at, now) if finding else "",
         "known_at": known_at,
         "zone": zone,
         "handling": calendar.handling_clock(regime, now, place),

@@ -24,7 +24,7 @@ from services.alerts.rules import AlertingRules, Deadline, Escalation
 from services.alerts.store import Change, QueuedDelivery
 from services.alerts.summary import summary_text
 from shared.calendar import Calendar
-from shared.contracts import AlertState, Assessment, Severity
+from shared.contracts import AlertState, Assessment, Regime, Severity
 from tests.assessments import AMBON, VOTING_DAY, a_failure, an_assessment
 
 CALENDAR = Calendar.load(Path(__file__).resolve().parents[2] / "deploy" / "config" / "calendar.yaml")
@@ -523,6 +523,12 @@ def test_the_term_of_law_is_told_first_to_whoever_took_the_alert_then_a_step_up_
     assert word.title == "[TINGGI] Dugaan politik uang: Kabupaten Balangan (tenggat hukum mendekat)"
     assert word.short.startswith("Tenggat hukum mendekat, dan peringatan ini belum ditutup.")
     assert "Batas menyampaikan laporan: 4 Des 2024 23.59 WITA, sisa 1 hari 15 jam." in word.short
+
+
+def test_in_a_pemilu_the_earlier_term_of_a_finding_is_reminded_of() -> None:
+    desk = Desk(**RARELY)
+    desk.report(an_assessment(severity=Severity.HIGH, at=VOTING_DAY, regime=Regime.PEMILU))
+    assert desk.alert.deadline_at == VOTING_DAY + FIRST_REMINDER
 
 
 def test_the_term_of_an_alert_that_nobody_took_is_told_to_everybody_it_has_climbed_to() -> None:

@@ -20,7 +20,7 @@ from services.alerts.text import QUOTE_CHARACTERS, clean, quote
 from services.alerts.zones import zone_of
 from shared.calendar import Calendar
 from shared.config.errors import ConfigError
-from shared.contracts import Severity, Status
+from shared.contracts import Regime, Severity, Status
 from tests.assessments import GIVING, VOTING_DAY, an_assessment
 
 CALENDAR = Calendar.load(Path(__file__).resolve().parents[2] / "deploy" / "config" / "calendar.yaml")
@@ -83,6 +83,17 @@ def test_the_legal_clock_names_the_last_moment_what_is_left_and_the_article() ->
     assert "Batas menyampaikan laporan: 4 Des 2024 23.59 WITA, sisa 5 hari 12 jam." in text
     assert "7 hari kalender sejak diketahui (27 Nov 2024 11.00 WITA) menurut UU 1/2015 Pasal 134 ayat (4)" in text
     assert "sudah lewat" in rendered(now=VOTING_DAY + timedelta(days=30)).plain
+
+
+def test_in_a_pemilu_the_term_of_a_finding_stands_first_and_unread_counting_is_marked() -> None:
+    text = rendered(regime=Regime.PEMILU)
+    first = "Batas menetapkan temuan: 4 Des 2024 23.59 WITA, sisa 7 hari 12 jam (7 hari kalender sejak ditemukan, cara"
+    assert first in text.plain
+    assert first in text.short
+    assert "Batas menyampaikan laporan: 6 Des 2024 23.59 WITA" in text.plain
+    assert "(7 hari kalender, cara hitung belum diverifikasi)" in text.plain
+    assert "seluruhnya 14 hari kerja" in text.plain
+    assert "temuan:" not in rendered().plain
 
 
 def test_a_planned_act_is_marked_and_to_be_prevented_at_once() -> None:

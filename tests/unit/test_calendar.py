@@ -125,6 +125,14 @@ def test_a_pemilu_report_is_in_time_for_seven_working_days(calendar: Calendar) -
     assert "454" in deadline.citation
 
 
+def test_a_pemilu_finding_has_seven_days_whose_count_is_our_reading_and_a_pilkada_one_none(calendar: Calendar) -> None:
+    finding = calendar.finding_clock(Regime.PEMILU, date(2024, 2, 7))
+    assert finding is not None
+    assert finding.due_at.isoformat() == "2024-02-14T23:59:59+07:00"
+    assert (finding.verified, finding.count_verified) == (True, False)
+    assert calendar.finding_clock(Regime.PILKADA, date(2024, 11, 27)) is None
+
+
 def test_knowledge_late_in_the_evening_in_jakarta_counts_for_that_day(calendar: Calendar) -> None:
     late = datetime(2024, 11, 27, 16, 59, tzinfo=UTC)
     later = datetime(2024, 11, 27, 17, 1, tzinfo=UTC)
