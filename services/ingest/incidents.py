@@ -43,6 +43,7 @@ local FACTS_MOST = 40
 local VERIFIED_MOST = 8
 local SINGLES_MOST = 4
 local PLACE_FIRST, PLACE_LAST = 9, 16
+local NUMBER, NAME = 21, 26
 local KIND_FULL = 3
 local SHORT = 13
 local base, full = KEYS[1], tonumber(ARGV[1])
@@ -135,11 +136,14 @@ local function compare_facts(one, other)
         if others[value] then common = common + 1 end
       end
       for _ in pairs(others) do of_other = of_other + 1 end
-      -- Where both say something of their own, too, they differ; long lists were cut and cannot tell.
+      -- Where both say something of their own, too, they differ; long lists were cut and cannot tell, and numbers
+      -- that say not of what prove little.
       local both_differ = common < of_one and common < of_other and math.max(of_one, of_other) < KIND_FULL
-      if common == 0 or both_differ then return 0, true, false end
+        and kind ~= NUMBER
+      local unsure = kind == NAME and math.max(of_one, of_other) >= KIND_FULL
+      if (common == 0 or both_differ) and not unsure then return 0, true, false end
       together = together or place
-      agree = agree + 1
+      if kind ~= NAME then agree = agree + 1 end
     end
   end
   return agree, false, here and there and not together
@@ -155,9 +159,9 @@ local function likeness(one, other)
     alike = jaccard >= 0.6
   elseif smaller < SHORT and agree < 3 then
     -- One word replaced in a short text is another event more often than another spelling.
-    alike = contained >= 0.9 and (jaccard >= 0.56 - ease or shared >= 8)
+    alike = contained >= 0.85 and (jaccard >= 0.53 - ease or shared >= 8)
   else
-    alike = jaccard >= 0.56 - ease or (contained >= 0.85 - ease and shared >= 8)
+    alike = jaccard >= 0.53 - ease or (contained >= 0.8 - ease and shared >= 8)
   end
   return alike and jaccard + 0.1 * agree or 0, contradict
 end

@@ -35,6 +35,7 @@ LEAST_WORDS = 4
 """A text of fewer words ("ada amplop di sini") says too little to be recognised by them; only its copies join."""
 
 _SEED = 20241127
+_IN_DIGITS = frozenset({Fact.DAY, Fact.HOUR, Fact.CANDIDATE, Fact.RT, Fact.RW, Fact.TPS})
 _PLACEHOLDER = re.compile("|".join(map(re.escape, PLACEHOLDERS)))
 
 
@@ -49,6 +50,11 @@ class Likeness:
     def comparable(self) -> bool:
         """Whether the text says enough to be recognised in another wording."""
         return len(self.words) >= LEAST_WORDS
+
+    @property
+    def turned(self) -> bool:
+        """Whether the text denies, or tells of an end or of another's turn."""
+        return bool(self.facts) and self.facts[0][0] is Fact.TURN
 
     def packed(self) -> bytes:
         """The form in which it is remembered: flag and number of words, words, number of facts, facts.
@@ -72,21 +78,30 @@ def likeness(title: str, text: str, *, district: str = "") -> Likeness:
     words = with_sums(with_titles(fingerprint_text(whole).split()[:LEAD_WORDS]))
     terms = set(map(hash_word, words))
     terms.discard(0)
-    return Likeness(tuple(sorted(terms)), read_facts(words, district=district))
+    return Likeness(tuple(sorted(terms)), read_facts(words, text=text[:LEAD_CHARACTERS], district=district))
 
 
 def bands(texts: Sequence[Likeness], regions: Sequence[str]) -> list[bytes]:
     """For each text its bands of MinHash, `BANDS` keys of `KEY_BYTES`; texts of one region that are alike share some.
 
-    The region goes into every key, so that one template in two regions never meets itself.
+    The region goes into every key, so that one template in two regions never meets itself, and so does whether the text
+    turns the report, so that an event never meets its denial. Numbers of one digit, which are no words, count here: of
+    two texts that differ in the polling station alone, the later must not take all keys of the earlier.
     """
     if not texts:
         return []
     digests = RMinHash.digests_from_token_sets(
-        [[_TOKENS[word] for word in one.words] for one in texts], num_perm=BANDS * ROWS, seed=_SEED
+        [
+            [_TOKENS[word] for word in one.words]
+            + [_TOKENS[hash_value(f"{kind} {value}")] for kind, value in one.facts if kind in _IN_DIGITS]
+            for one in texts
+        ],
+        num_perm=BANDS * ROWS,
+        seed=_SEED,
     )
     rows = np.array(digests, dtype=np.uint64).reshape(len(texts), BANDS, ROWS)
-    start = np.array([zlib.crc32(region.encode()) for region in regions], dtype=np.uint64)[:, None]
+    worlds = [f"{region}!" if one.turned else region for one, region in zip(texts, regions, strict=True)]
+    start = np.array([zlib.crc32(world.encode()) for world in worlds], dtype=np.uint64)[:, None]
     keys: npt.NDArray[np.uint64] = (start * BANDS + np.arange(BANDS, dtype=np.uint64)).astype(np.uint64)
     for row in range(ROWS):
         # The multiplier of splitmix64; the upper bits are kept, where every bit of the input has left its mark.

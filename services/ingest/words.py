@@ -27,8 +27,9 @@ SILENT = word_set("silent")
 COMMON = word_set("common")
 SAME = by_member("same") | {group: group for group in LEXICON["same"]}
 
-_PREFIX = re.compile(r"[mp]eng(?=[aiueo])|[mp]e(?=[mnlrwy])|di|ber|ter|nge")
-_SUFFIXES = ("kannya", "annya", "nya", "kan", "lah", "kn", "in", "an")
+# "ma-" is what other languages of Indonesia say for "me-": "mamilih".
+_PREFIX = re.compile(r"(?:m[ae]|pe)ng(?=[aiueo])|(?:m[ae]|pe)(?=[mnlrwy])|di|ber|ter|nge")
+_SUFFIXES = ("kannya", "annya", "nya", "kan", "kn", "in", "an")
 _VOWELS = re.compile("[aiueo]")
 _DOUBLED = re.compile(r"(.)\1+")
 _FIRST = re.compile(r"[mn][bpfdtcjk]|ng[gk]?(?=[aiueo])|ny|[mn]")
@@ -52,6 +53,8 @@ def stem(word: str) -> str:
             if known.endswith(suffix) and len(known) - len(suffix) >= 4:
                 known = known[: -len(suffix)]
                 break
+        if known in SILENT:
+            return ""
         known = SAME.get(known, known)
     # The nasal of a prefix swallows the first sound: "tahan" and "menahan" are one word, "sewa" and "nyewa" too.
     if nasal := _FIRST.match(known):

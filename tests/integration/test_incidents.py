@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -19,7 +20,9 @@ from shared.contracts import Region, Report
 from shared.regions import RegionResolver
 from tests.backends import start_redis
 
-PAIRS = [json.loads(line) for line in (Path(__file__).parents[1] / "data" / "incident_pairs.jsonl").open()]
+DATA = Path(__file__).parents[1] / "data"
+PAIRS = [json.loads(line) for line in (DATA / "incident_pairs.jsonl").open()]
+SECOND_PAIRS = [json.loads(line) for line in (DATA / "incident_pairs_second.jsonl").open()]
 NOW = datetime(2024, 11, 20, 9, tzinfo=UTC)
 BALANGAN = Region(code="63.11", name="Kabupaten Balangan", level="regency", confidence=1)
 
@@ -86,6 +89,28 @@ async def test_two_hand_outs_in_one_village_stay_two(incidents: Incidents) -> No
     assert first != second
 
 
+async def test_what_is_denied_is_not_what_was_told(incidents: Incidents) -> None:
+    told, denied, copy = await joined(
+        incidents,
+        "Tim paslon 2 membagikan sembako di Desa Sukamaju waktu masa tenang",
+        "Tidak benar tim paslon 2 membagikan sembako di Desa Sukamaju waktu masa tenang",
+        "tim paslon 2 bagi2 sembako di ds Sukamaju wkt masa tenang",
+    )
+    assert told == copy != denied
+
+
+async def test_two_events_that_differ_in_a_digit_do_not_hide_each_other(incidents: Incidents) -> None:
+    template = "Ketua KPPS di TPS {} Desa Sukamaju menyuruh {} memilih nomor urut 2 di bilik suara{}"
+    third, fifth, third_again, fifth_again = await joined(
+        incidents,
+        template.format(3, "lansia", ""),
+        template.format(5, "lansia", ""),
+        template.format(3, "para lansia", " tadi pagi"),
+        template.format(5, "para lansia", " tadi pagi"),
+    )
+    assert third == third_again != fifth == fifth_again
+
+
 async def test_one_template_in_two_regions_is_two_incidents(incidents: Incidents) -> None:
     text = "Kepala desa mengumpulkan ketua RT dan meminta warga memilih nomor urut 1 di balai desa"
     elsewhere = Region(code="63.01", name="Kabupaten Tanah Laut", level="regency", confidence=1)
@@ -118,10 +143,11 @@ async def test_news_of_two_outlets_on_one_event_join(incidents: Incidents) -> No
     assert found[0].incident_id == found[1].incident_id
 
 
-async def test_labelled_pairs_join_and_stay_apart_as_people_say(incidents: Incidents) -> None:
+async def measured(incidents: Incidents, pairs: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """Precision and recall of what is joined."""
     resolver = RegionResolver.load()
     reports = []
-    for number, pair in enumerate(PAIRS):
+    for number, pair in enumerate(pairs):
         for text in (pair["first"], pair["second"]):
             _, cleaned, region = place_text("", text, resolver, hint="63.11")
             assert region is not None
@@ -129,16 +155,30 @@ async def test_labelled_pairs_join_and_stay_apart_as_people_say(incidents: Incid
             reports.append(a_report(cleaned, region=region.model_copy(update={"code": f"63.11#{number}"})))
     found = await incidents.join(reports)
     same = [one.incident_id == other.incident_id for one, other in zip(found[::2], found[1::2], strict=True)]
-    right = sum(pair["same"] and is_same for pair, is_same in zip(PAIRS, same, strict=True))
-    precision, recall = right / sum(same), right / sum(pair["same"] for pair in PAIRS)
+    right = sum(pair["same"] and is_same for pair, is_same in zip(pairs, same, strict=True))
+    return right / sum(same), right / sum(pair["same"] for pair in pairs)
+
+
+async def test_labelled_pairs_join_and_stay_apart_as_people_say(incidents: Incidents) -> None:
+    precision, recall = await measured(incidents, PAIRS + SECOND_PAIRS)
     assert precision >= 0.97
-    assert recall >= 0.95
+    assert recall >= 0.90
 
 
-def test_the_labelled_pairs_are_many_and_different() -> None:
-    assert len(PAIRS) >= 200
-    assert len({(pair["first"], pair["second"]) for pair in PAIRS}) == len(PAIRS)
-    assert 0.4 <= sum(pair["same"] for pair in PAIRS) / len(PAIRS) <= 0.6
+@pytest.mark.parametrize(("half", "least_precision", "least_recall"), [("tuned", 0.92, 0.92), ("unseen", 0.92, 0.80)])
+async def test_the_second_pairs_are_told_apart_no_worse_than_documented(
+    incidents: Incidents, half: str, least_precision: float, least_recall: float
+) -> None:
+    precision, recall = await measured(incidents, [pair for pair in SECOND_PAIRS if pair["half"] == half])
+    assert precision >= least_precision
+    assert recall >= least_recall
+
+
+@pytest.mark.parametrize("pairs", [PAIRS, SECOND_PAIRS], ids=["first", "second"])
+def test_the_labelled_pairs_are_many_and_different(pairs: Sequence[dict[str, Any]]) -> None:
+    assert len(pairs) >= 200
+    assert len({(pair["first"], pair["second"]) for pair in pairs}) == len(pairs)
+    assert 0.4 <= sum(pair["same"] for pair in pairs) / len(pairs) <= 0.6
 
 
 # Delivered again, in another order, by several

@@ -24,6 +24,8 @@ def facts(text: str, kind: Fact) -> set[str]:
         ["amplop", "amplp", "amplopnya"],
         ["duit", "uang", "uangnya"],
         ["pns", "asn"],
+        ["pilih", "memilih", "mamilih", "nyoblos"],
+        ["sekolah", "skolah"],
     ],
 )
 def test_all_forms_and_spellings_of_a_word_are_one_word(spellings: list[str]) -> None:
@@ -94,6 +96,46 @@ def test_a_verb_behind_the_village_head_is_no_village() -> None:
 
 def test_what_is_given_is_a_fact_even_when_nobody_has_listed_it() -> None:
     assert facts("warga dapat rantang", Fact.GOODS) != facts("warga dapat payung", Fact.GOODS) != set()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kind"),
+    [
+        ("lomba di SD Negeri 3", "lomba di SD Negeri 5", Fact.NUMBER),
+        ("kades Bata bagi amplop", "kades Riwa bagi amplop", Fact.NAME),
+        ("amplop di rumah pak anang", "amplop di rumah bu siti", Fact.PERSON),
+        ("kampanye di langgar nurul huda", "kampanye di langgar al ikhlas", Fact.VENUE),
+        ("di desa Lingsir Lor", "di desa Lingsir Kidul", Fact.PART_OF_PLACE),
+        ("debat publik pertama", "debat publik kedua", Fact.ORDINAL),
+        ("ketua adat mendukung", "ketua pemuda mendukung", Fact.ROLE),
+        ("kaos dari partai kuning", "kaos dari partai merah", Fact.PARTY),
+        ("bantuan untuk nelayan", "bantuan untuk petani", Fact.GROUP),
+    ],
+)
+def test_what_tells_two_events_apart_is_a_fact(one: str, other: str, kind: Fact) -> None:
+    assert facts(one, kind)
+    assert facts(other, kind)
+    assert not facts(one, kind) & facts(other, kind)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["kades membantah bagi uang", "itu hoaks", "tidak benar ada amplop", "kasus amplop dihentikan", "debat batal"],
+)
+def test_a_denial_and_an_end_are_facts(text: str) -> None:
+    assert facts(text, Fact.TURN)
+
+
+@pytest.mark.parametrize(
+    "text", ["ini bukan hoaks", "ini tidak benar, tolong ditindak", "penghitungan sempat dihentikan"]
+)
+def test_what_only_sounds_like_a_denial_is_none(text: str) -> None:
+    assert not facts(text, Fact.TURN)
+
+
+def test_capitals_of_headlines_and_sentences_are_no_names() -> None:
+    assert facts("Tim Sukses Bagi Amplop Di Pasar", Fact.NAME) == set()
+    assert facts("Ada amplop. Mohon ditindak. Terima kasih", Fact.NAME) == set()
 
 
 def test_a_placeholder_of_masked_data_is_not_content() -> None:
