@@ -94,7 +94,8 @@ _ROLES = word_set("roles")
 _HALF_A_NAME = word_set("half_a_name")
 _NO_NAME = SILENT | word_set("no_name")
 _NO_GOODS = (COMMON - _GOODS.keys()) | word_set("no_goods")
-_CAPITAL = re.compile(rf" ((?:(?:{'|'.join(word.title() for word in _HALF_A_NAME)}) )?[A-Z][a-z]{{2,}})(?![\w/])")
+_CAPITAL = re.compile(r" ([A-Z][a-z]{2,})(?![\w/])")
+_SENTENCE_ENDS = frozenset([*".!?:;\"'()[]-*>\n", ""])
 _NO_ROLE = SILENT | SAME.keys() | word_set("no_name") - {"pasar", "sekolah"}
 _VERB = re.compile(r"di.{4}|me[mnlrwy].{3}|ber.{4}|.{4,}kan$")
 _GIVES = re.compile(
@@ -231,16 +232,27 @@ def _gives(word: str) -> bool:
     return _GIVES.fullmatch(word) is not None
 
 
-def _names(text: str, words: int, places: Collection[str]) -> Iterator[tuple[Fact, str]]:
+def _names(text: str, words: int, places: Collection[str]) -> list[tuple[Fact, str]]:
     """Names other than those of the places that are known; none of a text in which every other word has a capital."""
-    capitals = list(_CAPITAL.finditer(text))
-    for found in capitals if 2 * len(capitals) < words else ():
-        before, name = text[max(0, found.start() - 1)], found[1].casefold().replace(" ", "")
+    found: dict[int, str] = {}  # by the place in the text where each ends
+    capitals = 0
+    for match in _CAPITAL.finditer(text):
+        capitals += 1
+        start, name = match.start(), match[1].casefold()
+        before = text[start - 1] if start else ""
+        if found.get(start) in _HALF_A_NAME:
+            found[match.end()] = found.pop(start) + name
         # Behind a full stop a capital says nothing.
-        if not (before.islower() or before.isdecimal() or before == ",") or name in _NO_PROPER_NAME:
-            continue
-        if (root := stem(name)) and not any(place.startswith(root) or place.endswith(root) for place in places):
-            yield Fact.NAME, root
+        elif before not in _SENTENCE_ENDS and name not in _NO_PROPER_NAME:
+            found[match.end()] = name
+    if 2 * capitals >= words:
+        return []
+    roots = filter(None, map(stem, found.values()))
+    return [
+        (Fact.NAME, root)
+        for root in roots
+        if not any(place.startswith(root) or place.endswith(root) for place in places)
+    ]
 
 
 def _name(words: Sequence[str], index: int, *, street: bool) -> str:

@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 import numpy as np
@@ -92,8 +93,7 @@ def bands(texts: Sequence[Likeness], regions: Sequence[str]) -> list[bytes]:
         return []
     digests = RMinHash.digests_from_token_sets(
         [
-            [_TOKENS[word] for word in one.words]
-            + [_TOKENS[hash_value(f"{kind} {value}")] for kind, value in one.facts if kind in _IN_DIGITS]
+            [_TOKENS[word] for word in one.words] + [_token_of(fact) for fact in one.facts if fact[0] in _IN_DIGITS]
             for one in texts
         ],
         num_perm=BANDS * ROWS,
@@ -117,3 +117,9 @@ def exact_key(incident: UUID) -> bytes:
 
 
 _TOKENS = [f"{word:x}" for word in range(1 << 16)]
+
+
+@lru_cache(maxsize=10_000)
+def _token_of(fact: tuple[Fact, str]) -> str:
+    kind, value = fact
+    return _TOKENS[hash_value(f"{kind} {value}")]
