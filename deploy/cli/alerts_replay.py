@@ -17,7 +17,6 @@ from deploy.cli.query import analyst_client
 from deploy.cli.target import Target
 from services.alerts import officers as officers_file
 from services.alerts.announce import Announcer
-from services.alerts.case import Case, Reason
 from services.alerts.decide import Outcome
 from services.alerts.officers import Officers
 from services.alerts.places import Places
@@ -33,7 +32,7 @@ from shared.settings import get_settings
 class _Wordless(Renderer):
     """Nobody reads the notifications of a replay."""
 
-    def render(self, case: Case, reason: Reason, rules: AlertingRules, now: datetime) -> Text:  # noqa: ARG002
+    def render(self, *_: object, **__: object) -> Text:
         """Empty."""
         return Text("", "", "")
 

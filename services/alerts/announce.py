@@ -13,6 +13,7 @@ from services.alerts.case import Alert, Case, Cause, Reason, Target
 from services.alerts.channels import channel_label
 from services.alerts.decide import Outcome
 from services.alerts.escalation import Rung, deadline_times, next_rung, step_above
+from services.alerts.letter import carries_html, carries_short, kind_of
 from services.alerts.officers import Officer, Officers
 from services.alerts.render import Renderer, Text, bare_text
 from services.alerts.role import Role
@@ -102,10 +103,12 @@ class Announcer:
         )
         return Change(told.case, events + told.events, deliveries)
 
-    def text(self, case: Case, alert: Alert, reason: Reason, now: datetime) -> Text:
-        """The words of a notification."""
+    def text(self, case: Case, alert: Alert, reason: Reason, now: datetime, officers: Sequence[Officer]) -> Text:
+        """The words of a notification, in the forms that the channels of these officers carry."""
+        channels = [(kind_of(url), officer.content_for(url)) for officer in officers for url in officer.channels]
+        html, short = (any(needs(*channel) for channel in channels) for needs in (carries_html, carries_short))
         try:
-            return self.renderer.render(case, reason, self.rules(), now)
+            return self.renderer.render(case, reason, self.rules(), now, html=html, short=short)
         except Exception:
             # A template broken by an edit must not keep an alert from its officers.
             log.exception("notification_text_failed", alert=str(alert.alert_id))
@@ -124,7 +127,7 @@ class Announcer:
             targets = [(NOBODY_CONFIGURED, 0, FILE_CHANNEL)]
         if not targets:
             return ()
-        text = self.text(case, alert, reason, now)
+        text = self.text(case, alert, reason, now, officers)
         return tuple(
             _queued(case, alert, text, officer_id, place, host, number=number, presses=presses, reason=reason)
             for officer_id, place, host in targets

@@ -60,7 +60,11 @@ class Content(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A notification in all its forms, without its link; `how` says how to act where there is no link."""
+    """A notification without its link; `how` says how to act where there is none.
+
+    Only `title` and `plain` are always there: other forms are written when a channel that was configured at the time
+    shows them.
+    """
 
     title: str
     short: str
@@ -86,6 +90,16 @@ def usual_content(url: str) -> Content:
     return Content.SHORT if kind_of(url) in (Kind.SMS, Kind.CHAT) else Content.FULL
 
 
+def carries_html(kind: Kind, content: Content) -> bool:
+    """Whether a channel shows the HTML form."""
+    return kind is Kind.MAIL and content is Content.FULL
+
+
+def carries_short(kind: Kind, content: Content) -> bool:
+    """Whether a channel shows the short form."""
+    return kind is not Kind.SMS and content is Content.SHORT
+
+
 def fit(words: Words, kind: Kind, content: Content, link: str) -> Notification:
     """The notification as this channel gets it; `link` is empty when there is none to give."""
     if kind is Kind.SMS:
@@ -100,7 +114,7 @@ def fit(words: Words, kind: Kind, content: Content, link: str) -> Notification:
         body = f"{words.short or words.title}\n{way}\n"
         return Notification(words.title, _as_html(body) if kind is Kind.MAIL else body, kind is Kind.MAIL)
     if kind is Kind.MAIL:
-        return Notification(words.title, _with_link(words.html, link), html=True)
+        return Notification(words.title, _with_link(words.html or _as_html(words.plain), link), html=True)
     return Notification(words.title, f"{words.plain.rstrip()}\n\n{way}\n" if link else words.plain, html=False)
 
 

@@ -1,9 +1,10 @@
 """officers.yaml: who is told of which regions, over which channels; and who that is for a given place."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -80,6 +81,11 @@ class Officer(BaseModel):
             return self.content
         return self.content.get(urlsplit(url).scheme.lower(), usual_content(url))
 
+    @property
+    def is_first(self) -> bool:
+        """Whether the officer is told of alerts at first, and not of failures or on a step of the escalation alone."""
+        return self.role not in (Role.OPERATOR, Role.HEAD)
+
     def first_channels(self) -> range:
         """Places of the channels that are told at first."""
         return range(1 if self.channels_order == "first" else len(self.channels))
@@ -115,7 +121,7 @@ class Officers(BaseModel):
 
     def by_id(self, id_: str) -> Officer | None:
         """The officer of this id, if there is (still) one."""
-        return next((officer for officer in self.officers if officer.id == id_), None)
+        return self._by_id.get(id_)
 
     def for_place(
         self, region_code: str, district_codes: Collection[str] = (), at: datetime | None = None
@@ -126,56 +132,72 @@ class Officers(BaseModel):
         national ones. The officers of the districts named are told too, beside their regency and not in its stead. With
         `at`, only those on duty then: where nobody is, the next larger region stands in. Empty when nobody covers it.
         """
-        people = [officer for officer in self._on_duty(at) if officer.role not in (Role.OPERATOR, Role.HEAD)]
-        told = {officer.id: officer for officer in _nearest(people, region_code)}
+        on_duty = self._duty(at)
+        told = {
+            officer.id: officer for officer in self._nearest(region_code, lambda one: one.is_first and on_duty(one))
+        }
         for district in district_codes:
-            told |= {officer.id: officer for officer in people if district in officer.regions}
+            there = self._of_region.get(district, ())
+            told |= {officer.id: officer for officer in there if officer.is_first and on_duty(officer)}
         return list(told.values())
 
     def for_step(self, roles: Collection[Role], region_code: str, at: datetime | None = None) -> list[Officer]:
         """Who is told in a step of the escalation: of each role those on duty with the smallest region around it."""
-        people = self._on_duty(at)
-        found = [_nearest((one for one in people if one.role is role), region_code) for role in roles]
-        return list({officer.id: officer for officers in found for officer in officers}.values())
+        on_duty = self._duty(at)
+
+        def nearest_of(role: Role) -> list[Officer]:
+            return self._nearest(region_code, lambda one: one.role is role and on_duty(one))
+
+        return list({officer.id: officer for role in roles for officer in nearest_of(role)}.values())
 
     def in_stead_of(self, tried: Collection[str], region_code: str, at: datetime | None = None) -> list[Officer]:
         """Who is told when those tried could not be reached: the nearest others on duty, else the operators."""
-        others = [officer for officer in self._on_duty(at) if officer.id not in tried]
-        first = [officer for officer in others if officer.role not in (Role.OPERATOR, Role.HEAD)]
-        return _nearest(first, region_code) or [officer for officer in others if officer.role is Role.OPERATOR]
+        on_duty = self._duty(at)
+
+        def can_be_told(officer: Officer) -> bool:
+            return officer.id not in tried and on_duty(officer)
+
+        found = self._nearest(region_code, lambda one: one.is_first and can_be_told(one))
+        return found or [one for one in self.officers if one.role is Role.OPERATOR and can_be_told(one)]
 
     def operators(self, at: datetime | None = None) -> list[Officer]:
         """Who is told that the system itself fails: the operators, else the national officers, else everybody."""
-        operators = [officer for officer in self._on_duty(at) if officer.role is Role.OPERATOR]
-        return operators or _nearest(self.officers, _NATIONAL) or list(self.officers)
+        on_duty = self._duty(at)
+        operators = [officer for officer in self.officers if officer.role is Role.OPERATOR and on_duty(officer)]
+        return operators or list(self._of_region.get(_NATIONAL, ())) or list(self.officers)
 
-    def _on_duty(self, at: datetime | None) -> list[Officer]:
+    def _duty(self, at: datetime | None) -> Callable[[Officer], bool]:
+        """Says of an officer whether they are on duty; without rotas, or without a time, everybody is."""
         if at is None or not self.rotas:
-            return list(self.officers)
+            return lambda _: True
         in_rotas = {id_ for rota in self.rotas for id_ in rota.officers}
         on_duty = {rota.on_duty(at, self.zone_of_rota(rota)) for rota in self.rotas}
-        return [officer for officer in self.officers if officer.id not in in_rotas or officer.id in on_duty]
+        return lambda officer: officer.id not in in_rotas or officer.id in on_duty
+
+    def _nearest(self, region_code: str, wanted: Callable[[Officer], bool]) -> list[Officer]:
+        """Those wanted of the smallest region around the place that has any."""
+        code = region_code
+        while not (found := [officer for officer in self._of_region.get(code, ()) if wanted(officer)]) and code:
+            code = code.rpartition(".")[0]
+        return found
+
+    @cached_property
+    def _by_id(self) -> dict[str, Officer]:
+        return {officer.id: officer for officer in self.officers}
+
+    @cached_property
+    def _of_region(self) -> dict[str, list[Officer]]:
+        """Officers by each code that is theirs, so that one among hundreds is found without asking all."""
+        found: dict[str, list[Officer]] = defaultdict(list)
+        for officer in self.officers:
+            for code in dict.fromkeys(officer.regions):
+                found[code].append(officer)
+        return dict(found)
 
     def zone_of_rota(self, rota: Rota) -> str:
         """The time zone of a rota: as configured, else that of its first officer."""
         first = self.by_id(rota.officers[0])
         return rota.time_zone or (first.zone if first else "WIB")
-
-
-def _nearest(officers: Iterable[Officer], region_code: str) -> list[Officer]:
-    best: list[Officer] = []
-    best_length = -1
-    for officer in officers:
-        length = max((len(code) for code in officer.regions if _covers(code, region_code)), default=-1)
-        if length > best_length:
-            best, best_length = [officer], length
-        elif length == best_length and length >= 0:
-            best.append(officer)
-    return best
-
-
-def _covers(code: str, region_code: str) -> bool:
-    return code == _NATIONAL or region_code == code or region_code.startswith(f"{code}.")
 
 
 def uncovered(officers: Officers, regency_codes: Iterable[str]) -> list[str]:

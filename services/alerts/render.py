@@ -70,11 +70,11 @@ class Counted(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One notification in both forms; the title is a single line of at most 120 characters."""
+    """One notification; the title is a single line of at most 120 characters. Empty forms were not asked for."""
 
     title: str
     plain: str
-    html: str
+    html: str = ""
     short: str = ""
     sms: str = ""
     """The words of an SMS, without its link; empty: the title."""
@@ -96,8 +96,10 @@ class Renderer:
     def __init__(self, calendar: Callable[[], Calendar]) -> None:
         self._calendar = calendar
 
-    def render(self, case: Case, reason: Reason, rules: AlertingRules, now: datetime) -> Text:
-        """The notification for a case with an open alert."""
+    def render(
+        self, case: Case, reason: Reason, rules: AlertingRules, now: datetime, *, html: bool = True, short: bool = True
+    ) -> Text:
+        """The notification for a case with an open alert, as plain text and in those other forms that are needed."""
         alert = case.alert
         if alert is None:
             raise ValueError("a case without an alert has nothing to tell")
@@ -105,8 +107,8 @@ class Renderer:
         return Text(
             values["title"],
             plain=_written("plain.txt.j2", values),
-            html=_written("mail.html.j2", values),
-            short=_written("chat.txt.j2", values),
+            html=_written("mail.html.j2", values) if html else "",
+            short=_written("chat.txt.j2", values) if short else "",
             sms=" ".join(_written("sms.txt.j2", values).split()),
         )
 
@@ -166,9 +168,9 @@ def environment() -> Environment:
         loader=PackageLoader("services.alerts"),
         autoescape=select_autoescape(("html.j2",), default=False),
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
-        auto_reload=False,
     )
     made.filters |= {
         "severity_word": SEVERITY_WORDS.__getitem__,

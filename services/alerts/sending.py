@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import random
 import re
-import threading
+from _thread import start_new_thread
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -38,6 +38,7 @@ from services.alerts.links import Links
 from services.alerts.officers import Officer, Officers
 from services.alerts.rules import AlertingRules, Sending
 from services.alerts.store import CaseStore, Change, Claimed, Decide, Hold, QueuedDelivery, Settlement
+from services.alerts.together import Together
 from shared.bus.errors import DependencyAwayError
 from shared.contracts import AlertState, Delivery, Severity
 from shared.observability import metrics
@@ -118,6 +119,14 @@ class Sender:
     _failing: set[str] = field(default_factory=set)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _case: Together[str, Case | None] = field(init=False)
+    """Reads a case; those of several deliveries in one round trip."""
+    _update: Together[tuple[str, Decide], None] = field(init=False)
+    """Changes a case likewise."""
+
+    def __post_init__(self) -> None:
+        self._case = Together(self.store.cases)
+        self._update = Together(self._update_all)
 
     @property
     def under_way(self) -> int:
@@ -240,9 +249,10 @@ class Sender:
 
     def _letter(self, claimed: Claimed, kind: Kind, content: Content) -> Notification:
         delivery, links = claimed.delivery, self.links()
-        plain, html, short = delivery.body, delivery.html, delivery.short
+        plain, html, short = delivery.body, delivery.html, delivery.short or delivery.title
         if claimed.unsure:
-            plain, html, short = _with_note(plain, html=False), _with_note(html, html=True), f"{short}\n{_MAYBE_KNOWN}"
+            plain, short = _with_note(plain, html=False), f"{short}\n{_MAYBE_KNOWN}"
+            html = _with_note(html, html=True) if html else ""
         single = links is not None and not delivery.summary_of
         link = links.url(delivery.alert_id, delivery.officer_id, self.clock()) if links and single else ""
         how = (
@@ -250,8 +260,7 @@ class Sender:
             if not delivery.summary_of
             else "Rincian: salingjaga alerts list"
         )
-        words = Words(delivery.title, short or delivery.title, plain, html, how, delivery.sms)
-        return fit(words, kind, content, link)
+        return fit(Words(delivery.title, short, plain, html, how, delivery.sms), kind, content, link)
 
     async def _check_wanted(self, delivery: QueuedDelivery) -> None:
         """Raises `NotWantedError` when sending it would tell nobody anything any more."""
@@ -264,7 +273,7 @@ class Sender:
             ):
                 raise NotWantedError("all its alerts were taken or resolved before this could be sent")
             return
-        case = await self.store.case(delivery.case_key)
+        case = await self._case(delivery.case_key)
         alert = case.alert if case else None
         if alert and alert.alert_id == delivery.alert_id and delivery.reason is Reason.RESOLVED:
             return
@@ -326,7 +335,8 @@ class Sender:
                 loop.call_soon_threadsafe(finish, error)
 
         try:
-            threading.Thread(target=work, name=f"notify {host}", daemon=True).start()
+            # Not `threading.Thread`, whose start waits for the thread: here nothing else would go on meanwhile.
+            start_new_thread(work, ())
         except RuntimeError as error:
             finish(None)
             raise ChannelError(f"no thread to send with: {error}") from None
@@ -348,11 +358,11 @@ class Sender:
             await self._record_summary(settlement, progress, now, fails_over=fails_over)
         elif result.outcome == "failed" and not fails_over:
             await self._patiently(
-                lambda: self.store.update({delivery.case_key: lambda _: Change(None, settlement=settlement)})
+                lambda: self._update((delivery.case_key, lambda _: Change(None, settlement=settlement)))
             )
         else:
             settle = self._settling(settlement, result, progress, now)
-            await self._patiently(lambda: self.store.update({delivery.case_key: settle}))
+            await self._patiently(lambda: self._update((delivery.case_key, settle)))
         metrics.deliveries.labels(record.outcome).inc()
         if record.outcome == "sent" and delivery.reason in _NEWS and not delivery.summary_of:
             metrics.notify_seconds.observe(record.latency_ms / 1000)
@@ -367,6 +377,18 @@ class Sender:
             error=record.error,
             **({"file": str(self.notification_file)} if delivery.officer_id == NOBODY_CONFIGURED else {}),
         )
+
+    async def _update_all(self, decisions: Sequence[tuple[str, Decide]]) -> list[None]:
+        waiting = decisions
+        while waiting:
+            first: dict[str, Decide] = {}
+            later = []
+            for key, decision in waiting:  # of each case one decision at a time
+                if first.setdefault(key, decision) is not decision:
+                    later.append((key, decision))
+            await self.store.update(first)
+            waiting = later
+        return [None] * len(decisions)
 
     def _settling(self, settlement: Settlement, result: _Result, progress: Progress, now: datetime) -> Decide:
         delivery = settlement.delivery

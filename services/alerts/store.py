@@ -43,16 +43,17 @@ TALLIES = f"{PREFIX}tallies"
 _HOUR = timedelta(hours=1)
 _PASSING_REFUSALS = ("OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING")
 
-# Run the commands when the document has the version that was read and (if one is named) a delivery still waits. Each
-# command comes as the number of its words and the words; KEYS holds every key that they name.
+# Run the commands when the document has the version that was read and (if one is named) a delivery still waits. The
+# commands come as lists of words in one MessagePack, which is less work than as many arguments; a number stands
+# for the argument in that place, since this MessagePack knows no bytes. KEYS holds every key that the commands name.
 _APPLY = """
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
 if ARGV[2] == '1' and redis.call('EXISTS', KEYS[2]) == 0 then return -1 end
-local at = 3
-while ARGV[at] do
-  local words = tonumber(ARGV[at])
-  redis.call(unpack(ARGV, at + 1, at + words))
-  at = at + 1 + words
+for _, words in ipairs(cmsgpack.unpack(ARGV[3])) do
+  for place, word in ipairs(words) do
+    if type(word) == 'number' then words[place] = ARGV[word] end
+  end
+  redis.call(unpack(words))
 end
 return 1
 """
@@ -419,13 +420,11 @@ def _queue_apply(
 ) -> None:
     guard = [f"{_DELIVERY}{waiting}"] if waiting else []
     # The key of every command used here is its first argument.
-    keys = list(dict.fromkeys([key, *guard, *(_text(command[1]) for command in commands)]))
-    words = [word for command in commands for word in (len(command), *command)]
-    pipe.eval(_APPLY, len(keys), *keys, version, "1" if waiting else "0", *words)
-
-
-def _text(word: str | bytes) -> str:
-    return word if isinstance(word, str) else word.decode()
+    keys = list(dict.fromkeys([key, *guard, *(command[1] for command in commands)]))
+    documents = [word for command in commands for word in command if isinstance(word, bytes)]
+    places = iter(range(4, 4 + len(documents)))
+    words = [[next(places) if isinstance(word, bytes) else word for word in command] for command in commands]
+    pipe.eval(_APPLY, len(keys), *keys, version, "1" if waiting else "0", _encoder.encode(words), *documents)
 
 
 def _ms(at: datetime) -> int:

@@ -45,6 +45,14 @@ def test_an_sms_is_never_longer_than_160_gsm_7_characters_and_holds_its_whole_li
     assert sms.body.endswith(link)
 
 
+def test_a_mailbox_configured_after_a_notification_was_written_gets_its_text() -> None:
+    late = Words("[KRITIS] Dugaan", "[KRITIS] Dugaan", "<b>Isi</b> lengkap", "", "Rincian: salingjaga alerts show 1")
+    mail = fit(late, Kind.MAIL, Content.FULL, LINK)
+    assert mail.html
+    assert "&lt;b&gt;Isi&lt;/b&gt; lengkap" in mail.body
+    assert LINK in mail.body
+
+
 def test_the_longest_public_address_that_is_allowed_leaves_room_for_words() -> None:
     assert Settings(public_url=LONGEST_URL).alerts_url == LONGEST_URL
     assert fit(words(), Kind.SMS, Content.SHORT, LINK).body.startswith("(KRITIS) Dugaan politik")

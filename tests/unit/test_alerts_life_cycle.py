@@ -413,6 +413,25 @@ def test_what_came_during_a_silence_is_told_as_news_at_its_end_also_when_the_pro
     assert desk.deliveries[-1].title.endswith("(tingkat naik)")
 
 
+@pytest.mark.parametrize(
+    ("channels", "order", "html", "short"),
+    [
+        (["json://a/"], "all", False, False),
+        (["mailto://a:b@c.id"], "all", True, False),
+        (["tgram://123456789:abcdefg_hijklmnop/1/"], "all", False, True),
+        (["json://a/", "mailto://a:b@c.id"], "first", True, False),  # it may fail over to the second
+    ],
+)
+def test_a_notification_is_written_in_the_forms_that_its_channels_carry(
+    channels: list[str], order: str, html: bool, short: bool
+) -> None:
+    desk = Desk([an_officer("balangan", "regency", "63.11", channels=channels, channels_order=order)])
+    desk.report(a_grave_one(severity=Severity.CRITICAL))
+    [told, *_] = desk.deliveries
+    assert told.body
+    assert (bool(told.html), bool(told.short)) == (html, short)
+
+
 def test_a_summary_names_every_alert_shows_forty_and_escapes_what_others_wrote() -> None:
     cases = []
     for number in range(45):
