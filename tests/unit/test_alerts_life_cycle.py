@@ -477,7 +477,7 @@ def test_those_who_were_told_of_an_alert_are_told_once_who_closed_it_and_why() -
     assert desk.told[2:] == [(20 * MINUTE, {"balangan-1", "balangan-2", "ketua"})]
     word = desk.deliveries[-1]
     assert word.title == "[TINGGI] Dugaan politik uang: Kabupaten Balangan (ditutup)"
-    assert word.short.startswith("Peringatan ini ditutup oleh ketua pada 27 Nov 2024 11.20 WITA: tidak terbukti.")
+    assert "Peringatan ini ditutup oleh ketua pada 27 Nov 2024 11.20 WITA: tidak terbukti." in word.body
     desk.reached(Progress.SENT)
     assert desk.events[-2:] == ["resolved", "notification_sent"]
     assert desk.alert.waiting == ()
