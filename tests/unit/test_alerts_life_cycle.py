@@ -477,7 +477,7 @@ def test_those_who_were_told_of_an_alert_are_told_once_who_closed_it_and_why() -
     assert desk.told[2:] == [(20 * MINUTE, {"balangan-1", "balangan-2", "ketua"})]
     word = desk.deliveries[-1]
     assert word.title == "[TINGGI] Dugaan politik uang: Kabupaten Balangan (ditutup)"
-    assert "Peringatan ini ditutup oleh ketua pada 27 Nov 2024 11.20 WITA: tidak terbukti." in word.body
+    assert "peringatan ini ditutup oleh ketua pada 27 Nov 2024 11.20 WITA: tidak terbukti." in word.body
     desk.reached(Progress.SENT)
     assert desk.events[-2:] == ["resolved", "notification_sent"]
     assert desk.alert.waiting == ()
@@ -540,8 +540,8 @@ def test_the_term_of_law_is_told_first_to_whoever_took_the_alert_then_a_step_up_
     assert desk.events.count("deadline_near") == 2
     word = desk.deliveries[-1]
     assert word.title == "[TINGGI] Dugaan politik uang: Kabupaten Balangan (tenggat hukum mendekat)"
-    assert word.short.startswith("Tenggat hukum mendekat, dan peringatan ini belum ditutup.")
-    assert "Batas menyampaikan laporan: 4 Des 2024 23.59 WITA, sisa 1 hari 15 jam." in word.short
+    assert "tenggat hukum mendekat, dan peringatan ini belum ditutup." in word.body
+    assert "Batas menyampaikan laporan: 4 Des 2024 23.59 WITA, sisa 1 hari 15 jam" in word.body
 
 
 def test_in_a_pemilu_the_earlier_term_of_a_finding_is_reminded_of() -> None:
