@@ -126,6 +126,18 @@ class Attachment(Record):
     """As the sender gives it; empty when it gives none."""
 
 
+MOST_PARTS = 9
+"""Submissions of one report at most."""
+
+
+class Part(Record):
+    """One of the submissions that a report was joined from."""
+
+    receipt: str
+    content_hash: str
+    received_at: AwareDatetime
+
+
 class Report(Record):
     """A submission normalised: cleaned, masked, placed and dated."""
 
@@ -149,6 +161,13 @@ class Report(Record):
     """Normalised again by an operator: it may correct what is known, and is no news where it counted before."""
     notes: tuple[str, ...] = ()
     """What an officer should know of how the report was placed, in Indonesian: `wilayah dari koordinat, ...`."""
+    parts: Annotated[tuple[Part, ...], Field(max_length=MOST_PARTS)] = ()
+    """The messages of one conversation that it was joined from, in order; empty when it is a single submission."""
+
+    @property
+    def receipts(self) -> dict[str, str]:
+        """Every receipt that asks for this report, with the hash of what was submitted under it."""
+        return {part.receipt: part.content_hash for part in self.parts} or {self.receipt: self.content_hash}
 
 
 class Evidence(Record):

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 from shared.bus.errors import UnprocessableError
-from shared.bus.message import Message
+from shared.bus.message import JOINED, Message
 from shared.bus.outbox import Outbox
 from shared.observability import metrics
 from shared.settings import Settings
 from shared.vault.envelope import CannotOpenError, Envelope
 from shared.warehouse import Warehouse
 
-_NOT_KEPT = (b"body", b"replayed")
+_NOT_KEPT = (b"body", b"replayed", JOINED)
 
 
 class VaultWriter:

@@ -39,9 +39,8 @@ class Writer:
             except ValidationError as error:
                 raise UnprocessableError(f"not an assessment: {error.error_count()} errors") from None
             rows.append(report_row(assessment))
-            report = assessment.report
             if assessment.judgement.kind is not Kind.CLASSIFY_FAILED:
-                outbox.move_receipt(report.receipt, ReceiptStage.ARCHIVED, report.content_hash)
+                outbox.move_receipts(assessment.report, ReceiptStage.ARCHIVED)
         await self._insert("report_rows", rows, batch)
 
     async def write_happenings(self, batch: Sequence[Message], outbox: Outbox) -> None:  # noqa: ARG002 - a Handle

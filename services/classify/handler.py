@@ -39,7 +39,7 @@ class Assessor:
                 reason = f"classification failed: {assessment.judgement.reason}"
                 outbox.quarantine(message, stream=REPORTS, group=GROUP, error=reason, attempts=1)
             else:
-                outbox.move_receipt(report.receipt, ReceiptStage.ASSESSED, report.content_hash)
+                outbox.move_receipts(report, ReceiptStage.ASSESSED)
 
     def assess(self, report: Report) -> Assessment:
         """The assessment of a report, also when classifying it fails."""

@@ -1,6 +1,7 @@
 """Wiring of ingest."""
 
 from services.ingest.asking import Asking
+from services.ingest.conversations import Conversations
 from services.ingest.incidents import Incidents
 from services.ingest.normaliser import Normaliser
 from services.ingest.sources import Sources
@@ -38,6 +39,7 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
             sender_key=sender_key,
             source=lambda name: senders.content.sources.get(name),  # noqa: PLW0108 - the content may be replaced
             incidents=Incidents(service.redis, megabytes=settings.incident_megabytes),
+            conversations=Conversations(service.redis),
         )
         service.consume(SUBMISSIONS, "normaliser", work.handle, batch_size=settings.normalise_batch)
         service.publishes(REPORTS, Report)
@@ -47,8 +49,12 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
         warehouse = Warehouse(settings)
 
         async def is_archived(receipt: str) -> bool:
-            query = "SELECT 1 FROM reports WHERE receipt = {receipt:String} LIMIT 1"
-            return bool(await warehouse.rows(query, {"receipt": receipt}))
+            # One after the other: an index serves each alone, and none serves both joined by OR.
+            named = {"receipt": receipt}
+            return bool(
+                await warehouse.rows("SELECT 1 FROM report_rows WHERE receipt = {receipt:String} LIMIT 1", named)
+                or await warehouse.rows("SELECT 1 FROM report_rows WHERE has(parts, {receipt:String}) LIMIT 1", named)
+            )
 
         door = Webhook(
             settings,

@@ -1,7 +1,5 @@
 """Asking back: what a reporter is told in the webhook's own answer, where the channel carries one."""
 
-import hashlib
-import hmac
 import re
 import secrets
 from collections.abc import Callable
@@ -11,6 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.ingest.adapters import Draft
+from services.ingest.sender import sender_of
 
 log = structlog.get_logger()
 
@@ -30,7 +29,7 @@ class Asking:
     """Words for the reporter, once in a conversation.
 
     Args:
-        redis: remembers who was answered, under a keyed hash.
+        redis: remembers who was answered, under a keyed hash, and about which report.
         names_region: whether a text names a region.
         sender_key: key of that hash; empty: one of this process.
     """
@@ -44,13 +43,14 @@ class Asking:
         """What to tell the reporter; empty when nothing, or when that cannot be decided now. Never raises."""
         if not draft.reporter:
             return ""
-        sender = hmac.digest(self._key, f"{source}\x1f{draft.reporter[0]}".encode(), hashlib.sha256).hex()[:32]
+        questions = self.missing(draft, prior=prior)
+        key = answered_key(source, sender_of(draft.reporter, self._key))
         try:
-            first = await self._redis.set(f"salingjaga:answered:{sender}", 1, nx=True, ex=CONVERSATION_SECONDS)
+            first = await self._redis.set(key, receipt if questions else "", nx=True, ex=CONVERSATION_SECONDS)
         except (RedisError, OSError) as error:
             log.warning("reporter_not_answered", source=source, error=type(error).__name__)
             return ""
-        return words_for(receipt, self.missing(draft, prior=prior)) if first else ""
+        return words_for(receipt, questions) if first else ""
 
     def missing(self, draft: Draft, *, prior: str) -> list[str]:
         """The questions a report leaves open, in Indonesian."""
@@ -58,9 +58,19 @@ class Asking:
         questions = []
         if not (draft.coordinates or prior or draft.region or self._names_region(text)):
             questions.append("di mana kejadiannya (desa, kecamatan, kabupaten/kota)")
-        if not (draft.occurred_at or _TIME.search(text)):
+        if not (draft.occurred_at or names_time(text)):
             questions.append("kapan kejadiannya (hari, tanggal, jam)")
         return questions
+
+
+def answered_key(source: str, sender: str) -> str:
+    """The Redis key that remembers that a sender was answered: the receipt asked about, or nothing."""
+    return f"salingjaga:answered:{source}:{sender}"
+
+
+def names_time(text: str) -> bool:
+    """Whether a text has a time, a date or a word of time."""
+    return _TIME.search(text[:LOOKED_AT_CHARACTERS]) is not None
 
 
 def words_for(receipt: str, questions: list[str]) -> str:

@@ -1,15 +1,18 @@
 """The normaliser: from a submission's bytes to a report that is cleaned, masked, placed and dated."""
 
-import hashlib
-import hmac
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 from services.ingest.adapters import ADAPTERS, Draft, Fields, NotUnderstoodError
+from services.ingest.asking import names_time
 from services.ingest.clean import clean_text, fingerprint_text
+from services.ingest.conversations import Conversation, Conversations, Said, Turn, joined
 from services.ingest.incidents import Incidents
 from services.ingest.mask import mask
 from services.ingest.placing import place
+from services.ingest.sender import sender_of
 from services.ingest.sources import Source
 from services.ingest.submission import NAMESPACE, Submission
 from shared.bus.errors import UnprocessableError
@@ -17,7 +20,7 @@ from shared.bus.message import Message
 from shared.bus.outbox import Outbox
 from shared.bus.streams import REPORTS
 from shared.calendar import Calendar
-from shared.contracts import Attachment, ReceiptStage, Region, Report
+from shared.contracts import Attachment, Part, ReceiptStage, Region, Report
 from shared.regions import RegionResolver
 from shared.vault.envelope import CannotOpenError, Opener
 
@@ -25,8 +28,19 @@ TITLE_LIMIT_CHARACTERS = 500
 CHANNEL_FILES = {"whatsapp": "whatsapp-media:", "telegram": "telegram-file:"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A message, and the report that it is when it stands alone."""
+
+    message: Message
+    draft: Draft
+    told: Region | None
+    """The region that its words name."""
+    report: Report
+
+
 class Normaliser:
-    """Turns submissions into reports; pure but for the calendar, which may be replaced, and the memory of incidents.
+    """Turns submissions into reports; pure but for the calendar, which may be replaced, and the two memories.
 
     Args:
         resolver: finds the region a text tells of.
@@ -35,6 +49,7 @@ class Normaliser:
         sender_key: key of the hash that tells distinct senders apart; empty: they are not told apart.
         source: what `sources.yaml` says of a source now; `None` for one that is no longer there.
         incidents: joins reports that resemble earlier ones; without it only exact copies are one incident.
+        conversations: joins the messages of one sender into one report; without it each is a report.
     """
 
     def __init__(
@@ -46,6 +61,7 @@ class Normaliser:
         sender_key: bytes,
         source: Callable[[str], Source | None] = lambda _: None,
         incidents: Incidents | None = None,
+        conversations: Conversations | None = None,
     ) -> None:
         self._resolver = resolver
         self._calendar = calendar
@@ -53,42 +69,109 @@ class Normaliser:
         self._sender_key = sender_key
         self._source = source
         self._incidents = incidents
+        self._conversations = conversations
 
     async def handle(self, batch: Sequence[Message], outbox: Outbox) -> None:
         """Normalise a batch of submissions; raises `UnprocessableError` at the first that cannot be read."""
-        reports = []
-        for message in batch:
-            try:
-                submission = Submission.read(message, self._opener)
-            except (KeyError, ValueError) as error:
-                raise UnprocessableError(f"not a submission: {type(error).__name__}") from None
-            except CannotOpenError as error:
-                raise UnprocessableError(str(error)) from None
-            reports.append(self.normalise(submission))
+        read = [self._read(message) for message in batch]
+        reports = await self._joined(read) if self._conversations else [one.report for one in read]
         if self._incidents:
             reports = await self._incidents.join(reports)
         for report in reports:
             outbox.publish(REPORTS, report.model_dump_json().encode())
-            outbox.move_receipt(report.receipt, ReceiptStage.NORMALISED, report.content_hash)
+            outbox.move_receipts(report, ReceiptStage.NORMALISED)
 
     def normalise(self, submission: Submission) -> Report:
         """The report of a submission. Raises `UnprocessableError` when its adapter cannot read it."""
+        return self._placed(submission, self._draft(submission))[0]
+
+    def _read(self, message: Message) -> _Read:
+        submission = self._opened(message)
+        draft = self._draft(submission)
+        report, told = self._placed(submission, draft)
+        if parts := message.joined:
+            report = self._whole(submission, [self._opened(part) for part in parts])
+        return _Read(message, draft, told, report)
+
+    def _opened(self, message: Message) -> Submission:
+        try:
+            return Submission.read(message, self._opener)
+        except (KeyError, ValueError) as error:
+            raise UnprocessableError(f"not a submission: {type(error).__name__}") from None
+        except CannotOpenError as error:
+            raise UnprocessableError(str(error)) from None
+
+    def _draft(self, submission: Submission) -> Draft:
         adapter, source = ADAPTERS.get(submission.adapter), self._source(submission.source)
         if adapter is None:
             raise UnprocessableError(f"no adapter is called {submission.adapter!r}")
         try:
-            draft = adapter.draft(submission.body, source.fields if source else Fields())
+            return adapter.draft(submission.body, source.fields if source else Fields())
         except NotUnderstoodError as error:
             where = ", ".join(f"{problem.pointer}: {problem.detail}" for problem in error.problems)
             raise adapter.at_fault(f"{error.title} ({where})" if where else error.title) from None
-        title, text, region = place_text(draft.title, draft.text, self._resolver, hint=draft.region)
+
+    # Conversations
+
+    async def _joined(self, read: Sequence[_Read]) -> list[Report]:
+        """The reports of a batch; the messages of one conversation give one, in the place of the last of them."""
+        said = {number: message for number, one in enumerate(read) if (message := self._said(one))}
+        if not (said and self._conversations):
+            return [one.report for one in read]
+        found = dict(zip(said, await self._conversations.take(list(said.values())), strict=True))
+        last = {one.opener: number for number, one in found.items() if len(one.turns) > 1}
+        reports = []
+        for number, one in enumerate(read):
+            conversation = found.get(number)
+            if conversation is None or conversation.opener not in last:
+                reports.append(one.report)
+            elif last[conversation.opener] == number:
+                reports.append(self._whole_of(conversation))
+        return reports
+
+    def _said(self, one: _Read) -> Said | None:
+        """What a conversation needs of a message; `None` for what stands by itself."""
+        source, report = self._source(one.report.source), one.report
+        if not (source and source.joins_within_ms and report.sender) or one.message.joined:
+            return None
+        told = one.told
+        turn = Turn(
+            entry=one.message.fields,
+            at_ms=int(one.message.fields[b"received_ms"]),
+            characters=len(report.text),
+            place=(told.district.code if told.district else told.code) if told else "",
+            placed=report.region is not None,
+            dated=report.occurred_at is not None or names_time(report.text),
+        )
+        return Said(report.source, report.sender, turn, source.joins_within_ms, report.replayed)
+
+    def _whole_of(self, conversation: Conversation) -> Report:
+        parts = [self._opened(Message(b"", turn.entry)) for turn in conversation.turns]
+        opener = next(part for part in parts if part.receipt == conversation.opener)
+        first = datetime.fromtimestamp(conversation.turns[0].at_ms / 1000, UTC)
+        return self._whole(opener, parts).model_copy(update={"received_at": first})
+
+    def _whole(self, opener: Submission, parts: Sequence[Submission]) -> Report:
+        """The report that several submissions are together, under the id of the one that opened it."""
+        report, _ = self._placed(opener, joined([self._draft(part) for part in parts]))
+        told = tuple(
+            Part(receipt=part.receipt, content_hash=part.content_hash, received_at=part.received_at) for part in parts
+        )
+        return report.model_copy(update={"parts": told, "received_at": min(part.received_at for part in parts)})
+
+    # The report
+
+    def _placed(self, submission: Submission, draft: Draft) -> tuple[Report, Region | None]:
+        """The report that a draft makes under the ids of a submission, and the region that its words name."""
+        source = self._source(submission.source)
+        title, text, told = place_text(draft.title, draft.text, self._resolver, hint=draft.region)
         if not text:
-            raise adapter.at_fault("nothing is left of the text once it is cleaned")
+            raise ADAPTERS[submission.adapter].at_fault("nothing is left of the text once it is cleaned")
         prior = source.prior(draft.receivers) if source else ""
-        region, notes = place(region, self._resolver, coordinates=draft.coordinates, prior=prior)
+        region, notes = place(told, self._resolver, coordinates=draft.coordinates, prior=prior)
         code = region.code if region else ""
         regime, stage = self._calendar().place(draft.occurred_at or draft.sent_at or submission.received_at, code)
-        return Report(
+        report = Report(
             receipt=submission.receipt,
             report_id=submission.report_id,
             incident_id=incident_id(text, region),
@@ -103,16 +186,11 @@ class Normaliser:
             url=mask(draft.url),
             attachments=tuple(_masked(one, CHANNEL_FILES.get(submission.adapter)) for one in draft.attachments),
             notes=notes,
-            sender=self._sender(draft),
+            sender=sender_of(draft.reporter, self._sender_key),
             content_hash=submission.content_hash,
             replayed=submission.replayed,
         )
-
-    def _sender(self, draft: Draft) -> str:
-        if not (draft.reporter and self._sender_key):
-            return ""
-        identity = clean_text(draft.reporter[0]).casefold().encode()
-        return hmac.digest(self._sender_key, identity, hashlib.sha256).hex()[:24]
+        return report, told
 
 
 def _masked(attachment: Attachment, own_files: str | None) -> Attachment:

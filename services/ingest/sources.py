@@ -2,9 +2,9 @@
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from services.ingest.adapters import ADAPTERS, Fields
 from services.ingest.auth import Auth
@@ -12,6 +12,8 @@ from shared.config.errors import ConfigError
 
 SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 RegionCode = Annotated[str, Field(pattern=r"^\d\d(?:\.\d\d)?$")]
+JOIN_MINUTES = 5
+"""How long after a message of a messenger another of the same sender belongs to it, unless `join_minutes` says so."""
 _NOT_IN_NUMBERS = re.compile(r"[\s()+.-]")
 
 
@@ -38,6 +40,22 @@ class Source(BaseModel):
     """The region that the source, or a receiving number or form of it, stands for; used when the text names none."""
     reply: bool = False
     """Answer the reporter with the receipt, and ask what is missing, where the channel can carry an answer."""
+
+    join_minutes: Annotated[int, Field(ge=0, le=60)] | None = None
+    """Short messages of one sender within so many minutes are one report; 0: each is its own. Messengers only."""
+
+    @model_validator(mode="after")
+    def _only_messages_are_joined(self) -> Self:
+        if self.join_minutes and not ADAPTERS[self.adapter].messenger:
+            raise ValueError(f"join_minutes is for messengers: what {self.adapter} sends is a whole report by itself")
+        return self
+
+    @property
+    def joins_within_ms(self) -> int:
+        """How long after a message another of the same sender may belong to it; 0: nothing is joined."""
+        if not ADAPTERS[self.adapter].messenger:
+            return 0
+        return (JOIN_MINUTES if self.join_minutes is None else self.join_minutes) * 60_000
 
     def prior_codes(self) -> tuple[str, ...]:
         """All codes in `region_prior`."""

@@ -13,7 +13,7 @@ from redis.asyncio.client import Pipeline
 from shared.bus.message import Message
 from shared.bus.receipts import receipt_key, receipt_value
 from shared.bus.streams import QUARANTINE, Stream
-from shared.contracts import ReceiptStage
+from shared.contracts import ReceiptStage, Report
 
 
 @dataclass(slots=True)
@@ -31,6 +31,11 @@ class Outbox:
         """Record how far a submission has come; a receipt that has expired from Redis is left alone."""
         self._receipts.append((receipt_key(receipt), receipt_value(stage, content_hash)))
 
+    def move_receipts(self, report: Report, stage: ReceiptStage) -> None:
+        """The same for a report, under every receipt that asks for it."""
+        for receipt, content_hash in report.receipts.items():
+            self.move_receipt(receipt, stage, content_hash)
+
     def quarantine(self, message: Message, *, stream: Stream, group: str, error: str, attempts: int) -> None:
         """Put one message aside with its bytes, its origin and what was wrong with it."""
         entry: dict[bytes | str, bytes | str] = {
@@ -42,7 +47,7 @@ class Outbox:
             b"at": datetime.now(UTC).isoformat(),
         }
         self._entries.append((QUARANTINE.name, entry))
-        if receipt := message.receipt:
+        for receipt in message.receipts:
             self.move_receipt(receipt, ReceiptStage.QUARANTINED, "")
 
     def clear(self) -> None:

@@ -27,6 +27,10 @@ joined = Counter("salingjaga_reports_joined_total", "Reports joined to an earlie
 # Texts that were not remembered because the memory for incidents is full: raise SALINGJAGA_INCIDENT_MEGABYTES.
 incidents_not_remembered = Counter("salingjaga_incidents_not_remembered_total", "Texts not remembered: memory full")
 
+# Messages that belong to a conversation of several, each time they are handled. Nothing while messengers are in use:
+# look at `join_minutes` in sources.yaml and at SALINGJAGA_SENDER_KEY.
+messages_joined = Counter("salingjaga_messages_joined_total", "Messages of conversations that are one report")
+
 # Assessments whose classification failed. Any: they are not clean; see the log of classify.
 classify_failed = Counter("salingjaga_classify_failed_total", "Reports whose classification failed")
 # Rows written to ClickHouse, by table.

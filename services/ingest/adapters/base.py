@@ -98,6 +98,8 @@ class Adapter:
     """`None`: 202 with the receipt."""
     takes_query: bool = False
     """Whether a report may come as the query of a GET request."""
+    messenger: bool = False
+    """Whether people write there as they speak: one report in several short messages."""
 
     @property
     def at_fault(self) -> type[UnprocessableError]:
@@ -111,6 +113,7 @@ def lenient(
     *,
     answer: Answering | None = None,
     takes_query: bool = False,
+    messenger: bool = False,
 ) -> Adapter:
     """An adapter for a sender that nobody here can mend: what it does not understand is kept all the same.
 
@@ -122,6 +125,7 @@ def lenient(
         draft: the content of one of them; it must fail for what `split` cannot read.
         answer: what the sender expects to hear.
         takes_query: whether a report may come as the query of a GET request.
+        messenger: whether people write there as they speak, one report in several short messages.
     """
 
     def read(body: bytes, fields: Fields) -> list[Read]:
@@ -139,7 +143,7 @@ def lenient(
             raise NotUnderstoodError(f"The text is longer than {TEXT_LIMIT_CHARACTERS:,} characters")
         return content
 
-    return Adapter(read=read, draft=bounded, answer=answer, takes_query=takes_query)
+    return Adapter(read=read, draft=bounded, answer=answer, takes_query=takes_query, messenger=messenger)
 
 
 def _read(external_id: str, part: bytes, draft: Callable[[bytes, Fields], Draft], fields: Fields) -> Read:

@@ -55,4 +55,4 @@ def _answer(receipts: Sequence[str], reply: str, _: Draft | None) -> Answer:
     return Answer(200, msgspec.json.encode({**answer, "reply": reply} if reply else answer))
 
 
-ADAPTER = lenient(_split, _draft, answer=_answer)
+ADAPTER = lenient(_split, _draft, answer=_answer, messenger=True)

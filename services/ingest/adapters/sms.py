@@ -45,4 +45,4 @@ def _answer(_: Sequence[str], reply: str, __: Draft | None) -> Answer:
     return Answer(200, msgspec.json.encode({"messages": [{"content": reply}] if reply else []}))
 
 
-ADAPTER = lenient(_split, _draft, answer=_answer, takes_query=True)
+ADAPTER = lenient(_split, _draft, answer=_answer, takes_query=True, messenger=True)

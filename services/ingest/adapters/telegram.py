@@ -83,4 +83,4 @@ def _answer(_: Sequence[str], reply: str, draft: Draft | None) -> Answer:
     return Answer(200, b"{}")
 
 
-ADAPTER = lenient(_split, _draft, answer=_answer)
+ADAPTER = lenient(_split, _draft, answer=_answer, messenger=True)

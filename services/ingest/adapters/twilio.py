@@ -44,4 +44,4 @@ def _answer(_: Sequence[str], reply: str, __: Draft | None) -> Answer:
     return Answer(200, content.encode(), b"text/xml; charset=utf-8")
 
 
-ADAPTER = lenient(_split, _draft, answer=_answer)
+ADAPTER = lenient(_split, _draft, answer=_answer, messenger=True)

@@ -82,4 +82,4 @@ def _answer(receipts: Sequence[str], _: str, __: Draft | None) -> Answer:
     return Answer(200, msgspec.json.encode({"receipts": receipts}))
 
 
-ADAPTER = lenient(_split, _draft, answer=_answer)
+ADAPTER = lenient(_split, _draft, answer=_answer, messenger=True)
