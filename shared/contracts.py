@@ -162,7 +162,12 @@ class Report(Record):
     notes: tuple[str, ...] = ()
     """What an officer should know of how the report was placed, in Indonesian: `wilayah dari koordinat, ...`."""
     parts: Annotated[tuple[Part, ...], Field(max_length=MOST_PARTS)] = ()
-    """The messages of one conversation that it was joined from, in order; empty when it is a single submission."""
+    """The messages of the conversation that it is, in order; empty for what is no conversation and cannot grow."""
+
+    @property
+    def edition(self) -> tuple[datetime, int]:
+        """Which of two states of a report is the newer one: when its newest submission came, and how many it has."""
+        return max((part.received_at for part in self.parts), default=self.received_at), len(self.parts) or 1
 
     @property
     def receipts(self) -> dict[str, str]:

@@ -15,6 +15,8 @@ from rich.table import Table
 from deploy.cli.console import err, fail, out
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption
 from deploy.cli.vault import ReasonOption, ReceiptArgument, Vault, checked_receipt, open_vault
+from services.ingest.asking import ANSWERED
+from services.ingest.conversations import CONVERSATIONS
 from shared.bus.connection import connect
 from shared.bus.message import Message
 from shared.bus.quarantine import read_quarantine
@@ -37,7 +39,7 @@ def forget(
     receipt: ReceiptArgument,
     reason: ReasonOption,
     only_this: Annotated[
-        bool, typer.Option("--only-this", help="Leave what the same reporter sent under other receipts.")
+        bool, typer.Option("--only-this", help="Leave what the same reporter sent in other reports.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
@@ -45,16 +47,19 @@ def forget(
     """Remove who reported, and the original words, wherever the system holds them; the masked report stays."""
     receipt = checked_receipt(receipt)
     with open_vault(data_dir) as vault:
-        senders = _senders(vault, receipt)
-        receipts = {receipt} if only_this else {receipt, *_receipts_of(vault, senders)}
-        senders = set() if only_this and len(_receipts_of(vault, senders)) > 1 else senders
+        own = _receipts_of_report(vault, receipt)
+        senders = _senders(vault, own)
+        sent = _receipts_of(vault, senders)
+        receipts = own if only_this else own | sent
+        conversations = senders
+        senders = set() if only_this and sent - own else senders
         _check_settled(vault.redis, receipts)
         if not yes:
             typer.confirm(f"Forget who sent {len(receipts)} report(s), for good?", abort=True, err=True)
         for one in sorted(receipts):
             # Each by itself: that one person sent them all is forgotten as well.
             vault.audit("forget", receipt=one, reason=reason)
-        places = _places(vault, sorted(receipts), senders)
+        places = _places(vault, sorted(receipts), senders, conversations)
         before = [place.count() for place in places]
         for place in places:
             place.remove()
@@ -73,15 +78,26 @@ def forget(
     out.print("Nothing is left of who reported. Backups are not reached: see docs/privacy.md.", highlight=False)
 
 
-def _senders(vault: Vault, receipt: str) -> set[str]:
-    sql = f"SELECT DISTINCT sender FROM {_reports(vault)} WHERE receipt = {{receipt:String}} AND sender != ''"  # noqa: S608
-    return {str(row[0]) for row in vault.rows(sql, {"receipt": receipt})}
+def _receipts_of_report(vault: Vault, receipt: str) -> set[str]:
+    """The receipt, and those of all messages that were joined with it into one report."""
+    return {receipt, *(one for receipts in vault.joined_reports([receipt]).values() for one in receipts)}
+
+
+def _senders(vault: Vault, receipts: Collection[str]) -> set[str]:
+    sql = (
+        f"SELECT DISTINCT sender FROM {_reports(vault)} "  # noqa: S608 - names of ours
+        "WHERE receipt IN {receipts:Array(String)} AND sender != ''"
+    )
+    return {str(row[0]) for row in vault.rows(sql, {"receipts": list(receipts)})}
 
 
 def _receipts_of(vault: Vault, senders: Collection[str]) -> set[str]:
     if not senders:
         return set()
-    sql = f"SELECT DISTINCT receipt FROM {_reports(vault)} WHERE sender IN {{senders:Array(String)}}"  # noqa: S608
+    sql = (
+        "SELECT DISTINCT arrayJoin(arrayConcat([receipt], parts)) "  # noqa: S608 - names of ours
+        f"FROM {_reports(vault)} WHERE sender IN {{senders:Array(String)}}"
+    )
     return {str(row[0]) for row in vault.rows(sql, {"senders": list(senders)})}
 
 
@@ -103,7 +119,8 @@ def _check_settled(redis: Redis, receipts: Collection[str]) -> None:
                 fail("A report of this reporter is still being processed; try again in a minute.")
 
 
-def _places(vault: Vault, receipts: list[str], senders: Collection[str]) -> list[Place]:
+def _places(vault: Vault, receipts: list[str], senders: Collection[str], conversations: Collection[str]) -> list[Place]:
+    """Where something of them may lie: of `receipts`, of `senders`, and of the conversations of whom."""
     redis, named = vault.redis, {"receipts": receipts, "senders": list(senders)}
     submissions, reports = f"{vault.database}.submissions", _reports(vault)
 
@@ -144,6 +161,11 @@ def _places(vault: Vault, receipts: list[str], senders: Collection[str]) -> list
             lambda: len(_keys(redis, senders)),
             lambda: _unlink(redis, _keys(redis, senders)),
         ),
+        Place(
+            "Redis conversations",
+            lambda: len(_keys(redis, conversations, CONVERSATIONS, ANSWERED)),
+            lambda: _unlink(redis, _keys(redis, conversations, CONVERSATIONS, ANSWERED)),
+        ),
         # Last: by it the other places are found, should this be interrupted and started again.
         Place(
             f"ClickHouse {reports}, hash of the sender",
@@ -170,14 +192,14 @@ def _entries(redis: Redis, stream: Stream, receipts: Collection[str]) -> list[by
     last = "-"
     while True:
         page = cast(list[tuple[bytes, dict[bytes, bytes]]], redis.xrange(stream.name, min=last, count=PAGE))
-        found += [id_ for id_, fields in page if Message(id_, fields).receipt in receipts]
+        found += [id_ for id_, fields in page if not {*Message(id_, fields).receipts}.isdisjoint(receipts)]
         if len(page) < PAGE:
             return found
         last = "(" + page[-1][0].decode()
 
 
 def _quarantined(redis: Redis, receipts: Collection[str]) -> list[bytes]:
-    return [one.id.encode() for one in read_quarantine(redis) if one.receipt in receipts]
+    return [one.id.encode() for one in read_quarantine(redis) if not {*one.receipts}.isdisjoint(receipts)]
 
 
 def _delete(redis: Redis, stream: Stream, ids: list[bytes]) -> None:
@@ -185,8 +207,9 @@ def _delete(redis: Redis, stream: Stream, ids: list[bytes]) -> None:
         redis.xdel(stream.name, *ids)
 
 
-def _keys(redis: Redis, senders: Collection[str]) -> list[bytes]:
-    return [key for sender in senders for key in redis.scan_iter(match=f"*{sender}*", count=PAGE)]
+def _keys(redis: Redis, senders: Collection[str], *prefixes: str) -> list[bytes]:
+    patterns = [f"{prefix}*{sender}*" for sender in senders for prefix in prefixes or ("",)]
+    return [key for pattern in patterns for key in redis.scan_iter(match=pattern, count=PAGE)]
 
 
 def _unlink(redis: Redis, keys: list[bytes]) -> None:

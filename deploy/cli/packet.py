@@ -42,7 +42,10 @@ ORDER BY report_id != {lead:UUID}, received_at, report_id LIMIT {most:UInt32}
 _BY_ID = "SELECT report_id, incident_id FROM report_rows FINAL WHERE report_id = {id:UUID}"
 _BY_RECEIPT = """
 SELECT report_id, incident_id FROM report_rows FINAL
-WHERE report_id IN (SELECT report_id FROM report_rows WHERE receipt = {receipt:String})
+WHERE report_id IN (
+    SELECT report_id FROM report_rows WHERE receipt = {receipt:String}
+    UNION ALL SELECT report_id FROM report_rows WHERE has(parts, {receipt:String})
+)
 """
 _BY_INCIDENT = """
 SELECT report_id, incident_id FROM report_rows FINAL

@@ -50,9 +50,10 @@ class Stored:
         """What reads its body."""
         return self.fields.get("adapter", "")
 
-    def entry(self) -> dict[str, bytes | str]:
+    def entry(self) -> dict[bytes, bytes]:
         """The stream entry that it was."""
-        return {**self.fields, "body": self.envelope.to_bytes()}
+        fields = {name.encode(): value.encode() for name, value in self.fields.items()}
+        return {**fields, b"body": self.envelope.to_bytes()}
 
 
 class Vault:
@@ -88,6 +89,15 @@ class Vault:
             f"WHERE {where} ORDER BY received_at, receipt, content_hash" + (f" LIMIT {limit}" if limit else "")
         )
         return [_stored(row) for row in self.rows(sql, parameters)]
+
+    def joined_reports(self, receipts: Sequence[str]) -> dict[str, list[str]]:
+        """The reports that were joined from submissions of which any is named: by their receipt all of theirs."""
+        table = f"{self.settings.clickhouse_database}.report_rows"
+        sql = (
+            f"SELECT receipt, parts FROM {table} FINAL WHERE report_id IN "  # noqa: S608 - names of ours
+            f"(SELECT report_id FROM {table} WHERE hasAny(parts, {{receipts:Array(String)}})) AND length(parts) > 1"
+        )
+        return {str(receipt): list(parts) for receipt, parts in self.rows(sql, {"receipts": list(receipts)})}
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
         """The rows of a query."""

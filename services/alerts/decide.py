@@ -38,6 +38,7 @@ _ALERTS = UUID("6f0c6b52-3c59-5f0e-9c39-6a2f5d1b7a10")
 """Name space of alert ids; it never changes, or a redelivered report would open a second alert."""
 
 NOTHING_KNOWN = Background()
+MOVED = "a later message of its reporter says more: the report belongs to another region or class now"
 
 _GRAVEST_SHOWN = 3
 _NEWEST_SHOWN = 3
@@ -112,6 +113,26 @@ def grown(
     alert = replace(_open_alert(case), grounds=grounds, details=details)
     case = replace(case, sightings=_remembered([*case.sightings, *fresh], rules, now))
     return _update(case, alert, fresh, rules, now)
+
+
+def let_go(case: Case, report_ids: Collection[UUID], now: datetime) -> Outcome:
+    """The case without reports that have grown and belong elsewhere now; an alert that rested on them alone is closed.
+
+    What belongs to an alert that is closed already stays with it.
+    """
+    gone = {one.report_id for one in case.sightings if one.report_id in report_ids and not one.spent}
+    if not gone:
+        return Outcome(case)
+    kept = tuple(one for one in case.sightings if one.report_id not in gone)
+    own = [one for one in kept if not one.spent]
+    exhibits = tuple(one for one in case.exhibits if one.report_id not in gone)
+    before, case = case, replace(case, sightings=kept, exhibits=exhibits)
+    if not (case.alert and case.alert.is_open):
+        return Outcome(case)
+    if not own and not case.subject:
+        return resolve(replace(case, exhibits=before.exhibits), actor="system", reason=MOVED, now=now)
+    left = replace(case.alert, reports=case.alert.reports - len(gone), incidents=_incidents(own), senders=_senders(own))
+    return Outcome(replace(case, alert=left))
 
 
 def ring(case: Case, now: datetime) -> Outcome:

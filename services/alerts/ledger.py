@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
@@ -23,6 +24,9 @@ from shared.contracts import RiskClass
 
 _PATTERNS = f"{PREFIX}patterns:"
 _PULSES = f"{PREFIX}pulses"
+_STANDS = f"{PREFIX}stands:"
+_STANDS_SECONDS = 72 * 3600
+"""Longer than a conversation can still grow or be edited."""
 
 # For each field: its name, how many times follow, and the times in ms, in rising order. A time that is not later than
 # the last one counted was counted already.
@@ -53,9 +57,18 @@ while ARGV[at] do
 end
 """
 
+
+class Standing(msgspec.Struct, frozen=True):
+    """The case that a report stands in, and which edition of the report."""
+
+    case_key: str
+    edition: tuple[datetime, int]
+
+
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _hits = msgspec.msgpack.Decoder(Hit)
 _tallies = msgspec.msgpack.Decoder(Tally)
+_standings = msgspec.msgpack.Decoder(Standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,20 @@ class Ledger:
         if past := [field for field, hit in hits.items() if hit.at < since]:
             await answered(self.redis.hdel(f"{_PATTERNS}{province}", *past))
         return [hit for hit in hits.values() if hit.at >= since]
+
+    async def stands(self, report_ids: Collection[UUID]) -> dict[UUID, Standing]:
+        """Where reports that may grow stand as they were last taken in."""
+        found = await answered(self.redis.mget([f"{_STANDS}{id_}" for id_ in report_ids])) if report_ids else []
+        return {id_: _standings.decode(value) for id_, value in zip(report_ids, found, strict=True) if value}
+
+    async def note_stands(self, stands: Mapping[UUID, Standing]) -> None:
+        """Note where they stand now, once they have been taken in there."""
+        if not stands:
+            return
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for id_, standing in stands.items():
+                pipe.set(f"{_STANDS}{id_}", _encoder.encode(standing), ex=_STANDS_SECONDS)
+            await answered(pipe.execute())
 
     async def forget_senders(self, senders: Collection[str], *, remove: bool) -> int:
         """How many hits hold the hash of one of these senders, once it is taken from them if so asked; hits stay."""

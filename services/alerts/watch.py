@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from uuid import UUID
 
 import structlog
 from msgspec.structs import replace
@@ -15,7 +16,7 @@ from services.alerts.baseline import Background, Tally
 from services.alerts.case import Alert, Case, News
 from services.alerts.decide import Outcome
 from services.alerts.intake import concerns, glance, news_of, read
-from services.alerts.ledger import Ledger
+from services.alerts.ledger import Ledger, Standing
 from services.alerts.patterns import Hit, hits_of
 from services.alerts.places import Places
 from services.alerts.rules import AlertingRules
@@ -82,6 +83,7 @@ class Watch:
         news: dict[str, list[News]] = defaultdict(list)
         heard: dict[str, list[datetime]] = defaultdict(list)
         hits: list[Hit] = []
+        growing: dict[UUID, list[Standing]] = defaultdict(list)
         for message in batch:
             glanced = glance(message.body)
             report = glanced.report
@@ -94,11 +96,45 @@ class Watch:
                 cases[key] = case
                 news[key].append(news_of(assessment))
                 hits += hits_of(assessment, rules)
+                if assessment.report.parts:
+                    growing[assessment.report.report_id].append(Standing(key, assessment.report.edition))
+        stands, left = await self._settled(growing)
         if cases:
-            await self._store.update({key: self._taking_in(case, news[key], rules) for key, case in cases.items()})
+            elsewhere = {(id_, key) for id_, standing in stands.items() for key in cases if key != standing.case_key}
+            decisions = {}
+            for key, case in cases.items():
+                here = [one for one in news[key] if (one.sighting.report_id, key) not in elsewhere]
+                decisions[key] = self._taking_in(case, here, rules)
+            await self._store.update(decisions)
+            await self._store.update({key: self._letting_go(ids) for key, ids in left.items()})
+            await self._ledger.note_stands(stands)
             self._announced()
         await self._ledger.note(heard, hits, rules)
         self._touched.update(hit.place[:2] for hit in hits)
+
+    async def _settled(
+        self, growing: Mapping[UUID, Sequence[Standing]]
+    ) -> tuple[dict[UUID, Standing], dict[str, list[UUID]]]:
+        """Where each report that may grow stands by its newest edition, and which cases it leaves for that."""
+        known = await self._ledger.stands(list(growing))
+        stands: dict[UUID, Standing] = {}
+        left: dict[str, list[UUID]] = defaultdict(list)
+        for id_, some in growing.items():
+            before = known.get(id_)
+            newest = max(some, key=lambda one: one.edition)
+            if before and before.edition > newest.edition:
+                newest = before
+            stands[id_] = newest
+            if before and before.case_key != newest.case_key:
+                left[before.case_key].append(id_)
+        return stands, left
+
+    def _letting_go(self, report_ids: Collection[UUID]) -> Decide:
+        def decided(stored: Case | None) -> Change | None:
+            outcome = decide.let_go(stored, report_ids, self._clock()) if stored else None
+            return None if outcome is None or outcome.case is stored else Change(outcome.case, outcome.events)
+
+        return decided
 
     def _taking_in(self, empty: Case, news: Sequence[News], rules: AlertingRules) -> Decide:
         def decided(stored: Case | None) -> Change | None:

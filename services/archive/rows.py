@@ -68,11 +68,10 @@ def _version(assessment: Assessment) -> int:
     seconds from then to the classification. The count begins at 7, since rows from before reports were joined hold the
     second of classification in their lower 32 bits, which begins with 6.
     """
-    report = assessment.report
-    received = int(max((part.received_at for part in report.parts), default=report.received_at).timestamp())
+    newest, count = assessment.report.edition
+    received = int(newest.timestamp())
     waited = int(assessment.classified_at.timestamp()) - received
-    count = 6 + min(len(report.parts) or 1, MOST_PARTS)
-    return received << 32 | count << 28 | min(max(waited, 0), (1 << 28) - 1)
+    return received << 32 | (6 + min(count, MOST_PARTS)) << 28 | min(max(waited, 0), (1 << 28) - 1)
 
 
 def alert_event_row(event: AlertEvent) -> dict[str, Any]:

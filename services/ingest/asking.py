@@ -13,6 +13,7 @@ from services.ingest.sender import sender_of
 
 log = structlog.get_logger()
 
+ANSWERED = "salingjaga:answered:"
 CONVERSATION_SECONDS = 12 * 3600
 """A reporter is answered once in this time, however many messages come."""
 LOOKED_AT_CHARACTERS = 2_000
@@ -65,7 +66,7 @@ class Asking:
 
 def answered_key(source: str, sender: str) -> str:
     """The Redis key that remembers that a sender was answered: the receipt asked about, or nothing."""
-    return f"salingjaga:answered:{source}:{sender}"
+    return f"{ANSWERED}{source}:{sender}"
 
 
 def names_time(text: str) -> bool:

@@ -23,6 +23,7 @@ from shared.bus.healing import AWAY, passes
 from shared.contracts import MOST_PARTS
 from shared.observability import metrics
 
+CONVERSATIONS = "salingjaga:conversations:"
 REMEMBERED_SECONDS = 48 * 3600
 """So long after the sender's last message an edit still finds its conversation; nobody can edit later."""
 MOST_CHARACTERS = 1_000
@@ -163,7 +164,7 @@ class Conversations:
 
 def conversation_key(source: str, sender: str) -> str:
     """The Redis key of a sender's conversations; `salingjaga forget` finds it by the sender in its name."""
-    return f"salingjaga:conversations:{source}:{sender}"
+    return f"{CONVERSATIONS}{source}:{sender}"
 
 
 def listen(conversations: Sequence[Conversation], said: Said, *, asked: str = "") -> list[Conversation]:

@@ -123,8 +123,10 @@ class Normaliser:
         reports = []
         for number, one in enumerate(read):
             conversation = found.get(number)
-            if conversation is None or conversation.opener not in last:
+            if conversation is None:
                 reports.append(one.report)
+            elif len(conversation.turns) == 1:
+                reports.append(one.report.model_copy(update={"parts": (_part(one.report),)}))
             elif last[conversation.opener] == number:
                 reports.append(self._whole_of(conversation))
         return reports
@@ -154,10 +156,8 @@ class Normaliser:
     def _whole(self, opener: Submission, parts: Sequence[Submission]) -> Report:
         """The report that several submissions are together, under the id of the one that opened it."""
         report, _ = self._placed(opener, joined([self._draft(part) for part in parts]))
-        told = tuple(
-            Part(receipt=part.receipt, content_hash=part.content_hash, received_at=part.received_at) for part in parts
-        )
-        return report.model_copy(update={"parts": told, "received_at": min(part.received_at for part in parts)})
+        first = min(part.received_at for part in parts)
+        return report.model_copy(update={"parts": tuple(map(_part, parts)), "received_at": first})
 
     # The report
 
@@ -191,6 +191,10 @@ class Normaliser:
             replayed=submission.replayed,
         )
         return report, told
+
+
+def _part(one: Submission | Report) -> Part:
+    return Part(receipt=one.receipt, content_hash=one.content_hash, received_at=one.received_at)
 
 
 def _masked(attachment: Attachment, own_files: str | None) -> Attachment:

@@ -34,6 +34,11 @@ class Quarantined:
         return Message(b"", self.fields).receipt
 
     @property
+    def receipts(self) -> tuple[str, ...]:
+        """Every receipt that asks for it; several when submissions were joined."""
+        return Message(b"", self.fields).receipts
+
+    @property
     def body(self) -> bytes:
         """The message's bytes. They may hold what a reporter wrote: only for an operator's eyes."""
         return self.fields.get(b"body", b"")
@@ -67,9 +72,8 @@ def replay(redis: Redis, message: Quarantined) -> None:
     with redis.pipeline(transaction=True) as pipe:
         pipe.xadd(message.stream, dict(message.fields))  # type: ignore[arg-type]
         pipe.xdel(QUARANTINE.name, message.id)
-        if message.receipt:
-            value = receipt_value(ReceiptStage.RECEIVED, "")
-            pipe.set(receipt_key(message.receipt), value, xx=True, keepttl=True)
+        for receipt in message.receipts:
+            pipe.set(receipt_key(receipt), receipt_value(ReceiptStage.RECEIVED, ""), xx=True, keepttl=True)
         pipe.execute()
 
 

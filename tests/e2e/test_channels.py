@@ -58,11 +58,11 @@ def test_a_report_of_every_channel_is_placed_stored_and_alerted(channels: Embedd
                 assert sender.request(**request(adapter)).status_code in (200, 202), adapter
     expected = {(SOURCE_OF[adapter], code) for adapter, code in REGIONS.items()}
     sql = "SELECT source, region_code, kind FROM reports"
-    wait_for(lambda: channels.count("SELECT count() FROM reports") >= len(FILES) + 3, seconds=40)
+    wait_for(lambda: channels.count("SELECT count() FROM reports") >= len(FILES) + 2, seconds=40)
     rows = channels.query(sql)
     found = {(row["source"], row["region_code"]) for row in rows if row["kind"] == "violation_report"}
     assert expected <= found, rows
-    assert len(rows) == len(FILES) + 3, "WhatsApp's call held four messages; nothing counts twice"
+    assert len(rows) == len(FILES) + 2, "WhatsApp's call held four messages, of which two are one; nothing counts twice"
 
     def alerted() -> bool:
         return set(REGIONS.values()) <= {row["region_code"] for row in channels.query("SELECT region_code FROM alerts")}
@@ -71,6 +71,80 @@ def test_a_report_of_every_channel_is_placed_stored_and_alerted(channels: Embedd
     for row in channels.query("SELECT text FROM reports"):
         for name in ("Contoh", "81234567"):
             assert name not in row["text"]
+
+
+def whatsapp(channels: Embedded, text: str, *, sender: str, id_: str) -> str:
+    """Send one message; returns its receipt."""
+    message = {"from": sender, "id": id_, "timestamp": "1732530000", "type": "text", "text": {"body": text}}
+    value = {"messaging_product": "whatsapp", "metadata": {}, "messages": [message]}
+    call = request("whatsapp", json.dumps({"entry": [{"changes": [{"value": value}]}]}).encode())
+    answer = httpx.request(**{**call, "url": channels.url + call["url"]}, trust_env=False)
+    assert answer.status_code == 200
+    [receipt] = answer.json()["receipts"]
+    return str(receipt)
+
+
+def all_archived(channels: Embedded, receipts: list[str]) -> bool:
+    stages = [httpx.get(f"{channels.url}/v1/receipts/{one}", trust_env=False).json()["stage"] for one in receipts]
+    return stages == ["archived"] * len(receipts)
+
+
+def of_report(column: str, receipt: str) -> str:
+    return f"SELECT {column} FROM reports WHERE receipt = '{receipt}' OR has(parts, '{receipt}')"
+
+
+def test_three_messages_of_one_sender_are_one_row_one_alert_and_three_receipts(channels: Embedded) -> None:
+    sender, alerts = (
+        "6281234500071",
+        "SELECT region_code FROM alerts WHERE state != 'resolved' AND region_code IN ('', '62.71')",
+    )
+    receipts = [whatsapp(channels, "tim paslon bagi2 uang suruh pilih nomor 2", sender=sender, id_="wamid.P1")]
+    # Without a place it alerts as it is; what follows tells where.
+    wait_for(lambda: [row["region_code"] for row in channels.query(alerts)] == [""], seconds=40)
+    receipts.append(whatsapp(channels, "di kota palangkaraya", sender=sender, id_="wamid.P2"))
+    receipts.append(whatsapp(channels, "tadi malam", sender=sender, id_="wamid.P3"))
+    wait_for(lambda: channels.count(of_report("length(parts)", receipts[0])) == 3, seconds=40)
+    wait_for(lambda: all_archived(channels, receipts), seconds=20)
+
+    rows = channels.query(
+        "SELECT receipt, parts, text, region_code, corroborations FROM reports WHERE text LIKE 'tim paslon bagi2%'"
+    )
+    assert rows == [
+        {
+            "receipt": receipts[0],
+            "parts": receipts,
+            "text": "tim paslon bagi2 uang suruh pilih nomor 2\ndi kota palangkaraya\ntadi malam",
+            "region_code": "62.71",
+            "corroborations": 0,
+        }
+    ]
+    wait_for(lambda: [row["region_code"] for row in channels.query(alerts)] == ["62.71"], seconds=40)
+    assert channels.query("SELECT reports, incidents FROM alerts WHERE region_code = '62.71'") == [
+        {"reports": 1, "incidents": 1}
+    ]
+
+
+def test_a_replay_leaves_joined_what_was_joined(channels: Embedded) -> None:
+    joined = "SELECT report_id, parts, text FROM reports WHERE length(parts) > 1 ORDER BY report_id"
+    before, count = channels.query(joined), channels.count("SELECT count() FROM reports")
+    assert before
+    last = channels.query("SELECT toString(max(classified_at)) AS at FROM reports")[0]["at"]
+    ran = channels.run("replay", "--since", "2020-01-01", "--source", "whatsapp", "--reason", "uji")
+    assert "joined report(s) stay" not in ran.out
+    fresh = f"SELECT count() FROM reports WHERE source = 'whatsapp' AND classified_at > '{last}'"
+    wait_for(lambda: channels.count(fresh) == channels.count(f"{fresh.split(' AND ', maxsplit=1)[0]}"), seconds=30)
+    assert channels.query(joined) == before
+    assert channels.count("SELECT count() FROM reports") == count
+
+
+def test_who_sent_a_joined_report_is_forgotten_by_any_of_its_receipts(channels: Embedded) -> None:
+    [row] = channels.query("SELECT parts, sender FROM reports WHERE text LIKE 'tim paslon bagi2%'")
+    assert row["sender"]
+    ran = channels.run("forget", row["parts"][1], "--only-this", "--reason", "permintaan pelapor", "--yes")
+    assert "Nothing is left" in ran.out
+    for receipt in row["parts"]:
+        assert "not in the vault" in channels.run("submission", "show", receipt, "--reason", "uji", status=1).err
+    assert channels.query("SELECT sender FROM reports WHERE text LIKE 'tim paslon bagi2%'") == [{"sender": ""}]
 
 
 def test_exports_nobody_can_read_are_accepted_wait_in_quarantine_and_stop_nobody(channels: Embedded) -> None:

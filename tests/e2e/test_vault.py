@@ -237,7 +237,7 @@ def test_what_cannot_be_processed_stays_sealed_in_quarantine_and_is_shown_with_a
     # As if its adapter had gone: the same entry, which nobody can read.
     with open_vault(vaulted.data_dir) as vault:
         entry = vault.versions(receipt)[-1].entry()
-        vault.redis.xadd("salingjaga:submissions", {**entry, "adapter": "faks"})
+        vault.redis.xadd("salingjaga:submissions", {**entry, b"adapter": b"faks"})
 
     def waiting() -> list[dict[str, str]]:
         found: list[dict[str, str]] = json.loads(vaulted.run("quarantine", "list", "--json").out)

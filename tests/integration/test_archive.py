@@ -14,7 +14,7 @@ from services.archive.migrate import Migration, migrate, read_migrations
 from shared.bus.receipts import receipt_key, receipt_value
 from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS, QUARANTINE
 from shared.config.errors import ConfigError
-from shared.contracts import AlertEvent, AlertState, Assessment, Delivery, ReceiptStage, RiskClass, Severity
+from shared.contracts import AlertEvent, AlertState, Assessment, Delivery, Part, ReceiptStage, RiskClass, Severity
 from shared.service import Service
 from shared.settings import Settings
 from tests.assessments import an_assessment
@@ -262,3 +262,36 @@ async def test_migrations_are_applied_once_and_a_changed_one_is_refused(settings
 def test_an_installation_without_migrations_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no migrations found"):
         read_migrations(tmp_path)
+
+
+async def test_a_joined_report_is_one_row_of_most_messages_whatever_order_they_are_archived_in(
+    archive: Service, redis_url: str, warehouse: Client
+) -> None:
+    one = an_assessment()
+    at = one.report.received_at
+
+    def told(messages: int, *, classified_after: int) -> Assessment:
+        receipts = [one.report.receipt, "SJ-KEDUA", "SJ-KETIGA"][:messages]
+        parts = tuple(Part(receipt=receipt, content_hash="", received_at=at) for receipt in receipts)
+        report = one.report.model_copy(update={"parts": parts, "text": f"{messages} pesan"})
+        return one.model_copy(update={"report": report, "classified_at": at + timedelta(seconds=classified_after)})
+
+    async with Redis.from_url(redis_url) as redis:
+        for receipt in (one.report.receipt, "SJ-KEDUA", "SJ-KETIGA"):
+            await redis.set(receipt_key(receipt), receipt_value(ReceiptStage.RECEIVED, "x"), ex=100)
+        # All messages came in one second; what is classified last holds fewer of them.
+        for state in (told(3, classified_after=1), told(1, classified_after=5), told(2, classified_after=60)):
+            await publish(redis_url, state)
+            await archived(redis_url)
+        for receipt in (one.report.receipt, "SJ-KEDUA", "SJ-KETIGA"):
+            assert (await redis.get(receipt_key(receipt))).startswith(b"archived:")
+    columns = "text, parts, corroborations"
+    [row] = warehouse.query(f"SELECT {columns} FROM salingjaga.reports").result_rows
+    assert row == ("3 pesan", [one.report.receipt, "SJ-KEDUA", "SJ-KETIGA"], 0)
+    await publish(redis_url, told(3, classified_after=7200))
+    await archived(redis_url)
+    assert warehouse.command("SELECT max(classified_at) > min(classified_at) FROM salingjaga.report_rows") == 1
+    [again] = warehouse.query(
+        "SELECT classified_at - received_at FROM salingjaga.report_rows FINAL WHERE has(parts, 'SJ-KEDUA')"
+    ).result_rows
+    assert again[0] == pytest.approx(7200, abs=1)

@@ -1,5 +1,5 @@
--- A report that was joined from the messages of one conversation: the receipts of all of them, in order. Empty for a
--- report that is a single submission.
+-- The messages of a report that is a conversation: the receipts of all of them, in order. Empty for what is no
+-- conversation.
 ALTER TABLE report_rows ADD COLUMN IF NOT EXISTS parts Array(String) AFTER receipt;
 
 ALTER TABLE report_rows ADD INDEX IF NOT EXISTS parts_index parts TYPE bloom_filter(0.001) GRANULARITY 4;
