@@ -81,7 +81,7 @@ async def _measure(redis: Redis, messages: int) -> None:
                 lambda: calendar,
                 opener=Opener(ring),
                 sender_key=b"bench",
-                source=lambda _, source=source: source,
+                source={"bench": source}.get,
                 conversations=Conversations(redis),
             )
             batches = _batches(messages, each, Sealer(ring))

@@ -192,6 +192,8 @@ def _print(detail: AlertDetail) -> None:
             for one in detail.verdicts:
                 if one.finding == (exhibit.report_id, act.code):
                     _line(f"      {one.opinion} by {one.actor}{f': {one.note}' if one.note else ''}")
+        for note in exhibit.notes:
+            _line(f"    note: {note}")
     out.print("\n[bold]History[/bold]")
     for entry in detail.history:
         _line(f"  {entry.at:%Y-%m-%d %H:%M:%S}Z  {entry.event}  {entry.actor}  {entry.reason}")

@@ -33,7 +33,7 @@ SELECT report_id, incident_id, source, received_at, occurred_at, title, text, re
     district_name, regime, stage, kind, status, severity, findings.code, findings.risk, findings.severity,
     findings.rule, findings.evidence, findings.evidence_start, findings.evidence_end, findings.elements_seen,
     findings.elements_missing, findings.norms, findings.norms_verified, reason, sender, url, attachments,
-    rule_pack_version, model_version, classified_at
+    attachment_hashes, notes, rule_pack_version, model_version, classified_at
 FROM report_rows FINAL
 WHERE report_id IN (SELECT report_id FROM report_rows WHERE incident_id = {incident:UUID})
     AND incident_id = {incident:UUID}

@@ -71,6 +71,8 @@ class Exhibit(Struct, frozen=True, gc=False):
     """Whether a notification has shown it already."""
     further: tuple[Act, ...] = ()
     """What else was found in it, by code and name only: not shown in notifications, and judged like the rest."""
+    notes: tuple[str, ...] = ()
+    """What was noticed when it was placed, in Indonesian."""
 
     @property
     def found(self) -> tuple[Act, ...]:

@@ -20,6 +20,7 @@ _ACTS = 4
 _QUOTES = 3
 _NORMS = 5
 _MISSING = 6
+_NOTES = 4
 _WORDS = 160
 
 
@@ -121,6 +122,7 @@ def news_of(assessment: Assessment) -> News:
             occurred_at=report.occurred_at,
             district_code=district.code if district else "",
             district_name=clean(district.name, _WORDS) if district else "",
+            notes=tuple(clean(note, _WORDS) for note in report.notes[:_NOTES]),
         ),
         replayed=report.replayed,
     )

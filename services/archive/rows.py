@@ -54,6 +54,8 @@ def report_row(assessment: Assessment) -> dict[str, Any]:
         "sender": report.sender,
         "url": report.url,
         "attachments": [attachment.url for attachment in report.attachments],
+        "attachment_hashes": [attachment.sha256 for attachment in report.attachments],
+        "notes": report.notes,
         "rule_pack_version": judgement.rule_pack_version,
         "model_version": judgement.model_version,
         "classified_at": assessment.classified_at,

@@ -156,8 +156,12 @@ class Normaliser:
     def _whole(self, opener: Submission, parts: Sequence[Submission]) -> Report:
         """The report that several submissions are together, under the id of the one that opened it."""
         report, _ = self._placed(opener, joined([self._draft(part) for part in parts]))
-        first = min(part.received_at for part in parts)
-        return report.model_copy(update={"parts": tuple(map(_part, parts)), "received_at": first})
+        changes = {
+            "parts": tuple(map(_part, parts)),
+            "received_at": min(part.received_at for part in parts),
+            "notes": (*report.notes, f"gabungan {len(parts)} pesan dari satu pengirim"),
+        }
+        return report.model_copy(update=changes)
 
     # The report
 

@@ -43,6 +43,7 @@ KEY = "kunci-uji"
 TOKEN = "token-program"
 FURTHER = ("mp_goods", "mp_promise", "mp_transport_meal", "mp_data_collection")
 HOSTILE = "Camat <script>alert(1)</script> membagikan amplop [TELEPON] kepada warga."
+NOTE = "koordinat menunjuk Kabupaten Tabalong, teks menyebut Kabupaten Balangan"
 LINKS = Links(KEY.encode(), "http://x.id", timedelta(days=1))
 
 
@@ -95,6 +96,7 @@ async def alerted(redis_url: str, tmp_path: Path) -> AsyncIterator[Alerted]:
         alerts_token=SecretStr(TOKEN),
     )
     accusation = an_assessment(text=HOSTILE, evidence="membagikan amplop", further_codes=FURTHER)
+    accusation = accusation.model_copy(update={"report": accusation.report.model_copy(update={"notes": (NOTE,)})})
     rules = AlertingRules()
     case = concerns(accusation, rules)
     assert case is not None
@@ -132,7 +134,8 @@ async def test_a_previewer_that_gets_or_heads_the_link_changes_nothing(alerted: 
 async def test_the_page_shows_the_alert_masked_and_escaped_and_may_be_kept_by_nobody(alerted: Alerted) -> None:
     answer = await alerted.client.get(alerted.path)
     for part in ("[KRITIS] Dugaan politik uang: Kabupaten Balangan", "&lt;script&gt;", "[TELEPON]", "Pasal 134", "sisa",
-                 "Petugas &lt;Balangan&gt;", "Belum ada yang menyatakan", "belum diverifikasi"):  # fmt: skip
+                 "Petugas &lt;Balangan&gt;", f"Catatan: {NOTE}",
+                 "Belum ada yang menyatakan", "belum diverifikasi"):  # fmt: skip
         assert part in answer.text
     assert "<script" not in answer.text
     assert answer.headers["cache-control"] == "no-store"

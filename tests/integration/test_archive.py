@@ -14,7 +14,17 @@ from services.archive.migrate import Migration, migrate, read_migrations
 from shared.bus.receipts import receipt_key, receipt_value
 from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS, QUARANTINE
 from shared.config.errors import ConfigError
-from shared.contracts import AlertEvent, AlertState, Assessment, Delivery, Part, ReceiptStage, RiskClass, Severity
+from shared.contracts import (
+    AlertEvent,
+    AlertState,
+    Assessment,
+    Attachment,
+    Delivery,
+    Part,
+    ReceiptStage,
+    RiskClass,
+    Severity,
+)
 from shared.service import Service
 from shared.settings import Settings
 from tests.assessments import an_assessment
@@ -130,6 +140,25 @@ async def test_what_was_found_can_be_read_back_with_its_evidence_and_norms(
     assert (row[8], row[9]) == (one.judgement.primary, one.judgement.severity)
     assert abs(row[10].replace(tzinfo=UTC) - one.report.received_at) < timedelta(milliseconds=1)
     assert row[11] == 0
+
+
+async def test_what_was_noticed_and_the_hashes_of_attachments_are_stored(
+    archive: Service, redis_url: str, warehouse: Client
+) -> None:
+    one = an_assessment()
+    files = (
+        Attachment(url="whatsapp-media:1", type="image/jpeg", sha256="q83vEjRWeJA="),
+        Attachment(url="https://x.id/2"),
+    )
+    changes = {"notes": ("wilayah dari koordinat, perlu dipastikan",), "attachments": files}
+    await publish(redis_url, one.model_copy(update={"report": one.report.model_copy(update=changes)}))
+    await archived(redis_url)
+    [row] = warehouse.query("SELECT notes, attachments, attachment_hashes FROM salingjaga.reports").result_rows
+    assert row == (
+        ["wilayah dari koordinat, perlu dipastikan"],
+        ["whatsapp-media:1", "https://x.id/2"],
+        ["q83vEjRWeJA=", ""],
+    )
 
 
 async def test_a_receipt_is_archived_only_when_clickhouse_has_its_report(

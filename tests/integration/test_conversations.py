@@ -97,6 +97,7 @@ async def test_three_messages_of_one_sender_are_one_report_and_keep_a_receipt_ea
     assert report.region is not None
     assert report.region.code == "63.11"
     assert report.receipt == receipts[0]
+    assert report.notes == ("gabungan 3 pesan dari satu pengirim",)
     assert [part.receipt for part in report.parts] == receipts
     for receipt in receipts:
         answer = await door.get(f"/v1/receipts/{receipt}")

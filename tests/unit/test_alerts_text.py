@@ -166,6 +166,19 @@ def test_a_region_name_of_any_length_leaves_the_title_one_short_line() -> None:
     assert title.endswith("(belum ditangani)")
 
 
+def test_what_was_noticed_when_the_report_was_placed_stands_under_its_acts() -> None:
+    note = "koordinat menunjuk Kabupaten Tabalong, teks menyebut <b>Kabupaten Balangan</b>"
+    one = an_assessment(at=VOTING_DAY)
+    one = one.model_copy(update={"report": one.report.model_copy(update={"notes": (note,)})})
+    case = concerns(one, RULES)
+    assert case is not None
+    opened = decide.absorb(case, [news_of(one)], RULES, VOTING_DAY).case
+    text = Renderer(lambda: CALENDAR).render(opened, Reason.FIRST, RULES, VOTING_DAY)
+    assert f"\n  Catatan: {note}\n" in text.plain
+    assert "Catatan: koordinat menunjuk Kabupaten Tabalong, teks menyebut &lt;b&gt;" in text.html
+    assert "Catatan" not in rendered().plain
+
+
 def test_a_finding_without_matching_span_shows_its_own_words() -> None:
     report = an_assessment(at=VOTING_DAY, severity=Severity.HIGH)
     (finding,) = report.judgement.findings

@@ -202,6 +202,27 @@ def test_the_page_runs_nothing_and_loads_nothing_whatever_a_report_says(packet: 
     assert "Petugas &lt;b&gt;Balangan&lt;/b&gt;" in page
 
 
+def test_what_was_noticed_and_the_hashes_of_attachments_are_in_packet_and_page() -> None:
+    note = "koordinat menunjuk Kabupaten Tabalong, teks menyebut Kabupaten Balangan <b>"
+    files = (Attachment(url="whatsapp-media:1", sha256="q83vEjRWeJA="), Attachment(url="https://berkas.example/2"))
+    document = packet_of(
+        [row(1, 3, notes=(note,), attachments=files)],
+        [],
+        [],
+        calendar=Calendar.load(DEPLOY_DIR / "config" / "calendar.yaml"),
+        code_names={},
+        time_zone="Asia/Makassar",
+        officer="",
+        made_at=datetime(2024, 11, 21, tzinfo=UTC),
+    )
+    report = next(entry["content"] for entry in document["chain"] if entry["kind"] == "report")
+    assert document["case"]["notes"] == report["notes"] == [note]
+    assert report["attachment_hashes"] == ["q83vEjRWeJA=", ""]
+    page = page_of(document)
+    assert page.count("Tabalong, teks menyebut Kabupaten Balangan &lt;b&gt;") == 2
+    assert page.count("SHA-256 menurut pengirim: <code>q83vEjRWeJA=</code>") == 1
+
+
 def test_the_page_speaks_indonesian_in_the_time_of_the_place(packet: dict[str, Any]) -> None:
     page = page_of(packet)
     assert "20 November 2024, 11.00 WITA" in page
