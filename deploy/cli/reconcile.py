@@ -11,24 +11,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import typer
-from redis.exceptions import RedisError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from deploy.cli.console import err, fail, out
 from deploy.cli.exports import Exported, UnreadableExportError, fetch_export, read_export
 from deploy.cli.moment import moment
-from deploy.cli.query import run_query
 from deploy.cli.send import NotAcceptedError, RefusedError, Sender, Tally
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, Target, find_target
+from deploy.cli.vault import Vault, open_vault
 from services.ingest.adapters import ADAPTERS
 from services.ingest.auth import BasicAuth, StaticHeaderAuth
 from services.ingest.sources import Source, Sources
 from services.ingest.submission import Submission
-from shared.bus.connection import connect_blocking
 from shared.bus.receipts import receipt_key
 from shared.config.yaml_file import load_yaml
 from shared.settings import get_settings
@@ -68,13 +66,18 @@ def reconcile(
     configured = load_yaml(get_settings().config_file("sources.yaml"), Sources).sources.get(source)
     if configured is None:
         fail(f"sources.yaml names no source {source!r}")
+    fault = ""
     try:
-        exported = read_export(export, configured.adapter) if export else _fetched(url, configured.adapter, token_env)
+        if export:
+            exported = read_export(export, configured.adapter)
+        else:
+            exported, fault = _fetched(url, configured.adapter, token_env)
     except UnreadableExportError as error:
         fail(str(error))
     chosen = [one for one in exported if start is None or one.submitted_at is None or one.submitted_at >= start]
     expected = list(expected_of(source, configured, chosen, now).values())
-    missing = _missing(target, expected)
+    with open_vault(data_dir) as vault:
+        missing = _missing(vault, expected)
     for one in missing[:MISSING_SHOWN]:
         at = one.exported.submitted_at
         when = f"{at:%Y-%m-%d %H:%M} UTC" if at else "time unknown"
@@ -84,12 +87,14 @@ def reconcile(
     counts = f"{len(expected)} compared, {len(expected) - len(missing)} had arrived, {len(missing)} missing"
     if dry_run or not missing:
         out.print(counts, highlight=False)
+        _say_what_was_not_read(fault)
         return
     tally = _post(target, source, configured, missing, timeout)
     for rejection in tally.rejections:
         err.print(rejection, highlight=False, soft_wrap=True, markup=False)
     lacking = len(missing) - tally.accepted - tally.rejected
     out.print(f"{counts}; {tally.accepted} posted, {tally.rejected} rejected, {lacking} not accepted", highlight=False)
+    _say_what_was_not_read(fault)
     if tally.rejected or lacking:
         raise typer.Exit(1)
 
@@ -123,7 +128,12 @@ def headers_of(configured: Source, secret: str) -> dict[str, str]:
     raise RefusedError(f"The scheme {auth.scheme} cannot be met from here; use basic or static-header for the source.")
 
 
-def _fetched(url: str, adapter: str, token_env: str) -> list[Exported]:
+def _fetched(url: str, adapter: str, token_env: str) -> tuple[list[Exported], str]:
+    """What a sender's API lists, and what ended the reading before its end; empty when all was read.
+
+    Raises:
+        UnreadableExportError: nothing could be read.
+    """
     token = os.environ.get(token_env, "").strip()
     if not token:
         raise UnreadableExportError(f"the token for {url} is not known; set the variable {token_env}")
@@ -131,30 +141,42 @@ def _fetched(url: str, adapter: str, token_env: str) -> list[Exported]:
     columns = (SpinnerColumn(), TextColumn("Reading"), TextColumn("{task.completed} submissions"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as progress, httpx.Client(timeout=FETCH_SECONDS) as client:
         task = progress.add_task("read", total=None)
-        for page in fetch_export(client, url, adapter, token):
-            exported += page
-            progress.update(task, completed=len(exported))
-    return exported
+        try:
+            for page in fetch_export(client, url, adapter, token):
+                exported += page
+                progress.update(task, completed=len(exported))
+        except UnreadableExportError as error:
+            if not exported:
+                raise
+            return exported, str(error)
+    return exported, ""
 
 
-def _missing(target: Target, expected: list[Expected]) -> list[Expected]:
-    """Those neither stored nor under way (Redis answers for what is still in the streams or in quarantine)."""
+def _say_what_was_not_read(fault: str) -> None:
+    if fault:
+        fail(f"The list was read in part only: {fault}. Run it again later: nothing counts twice.")
+
+
+def _missing(vault: Vault, expected: list[Expected]) -> list[Expected]:
+    """Those that never arrived.
+
+    The vault answers for what was accepted, also when it is in quarantine or joined with others; reports for what has
+    outlived its submission there; Redis for what is on its way to both.
+    """
+    sql = (
+        f"SELECT receipt FROM {vault.database}.submissions WHERE receipt IN {{receipts:Array(String)}} "  # noqa: S608
+        f"UNION ALL SELECT receipt FROM {vault.settings.clickhouse_database}.report_rows "
+        "WHERE report_id IN {ids:Array(UUID)}"
+    )
     missing: list[Expected] = []
     remaining = iter(expected)
-    try:
-        with connect_blocking(target.redis_url) as redis:
-            while some := list(islice(remaining, LOOKED_UP_AT_ONCE)):
-                ids = {"ids": [str(one.submission.report_id) for one in some]}
-                sql = "SELECT DISTINCT report_id FROM report_rows WHERE report_id IN {ids:Array(UUID)}"
-                stored = {row[0] for row in run_query(target, sql, ids)[1]}
-                under_way = redis.mget([receipt_key(one.submission.receipt) for one in some])
-                missing += [
-                    one
-                    for one, value in zip(some, under_way, strict=True)
-                    if value is None and one.submission.report_id not in stored
-                ]
-    except RedisError as error:
-        fail(f"Redis does not answer: {type(error).__name__}")
+    while some := list(islice(remaining, LOOKED_UP_AT_ONCE)):
+        receipts = [one.submission.receipt for one in some]
+        under_way: Any = vault.redis.mget([receipt_key(receipt) for receipt in receipts])
+        named = {"receipts": receipts, "ids": [str(one.submission.report_id) for one in some]}
+        arrived = {str(row[0]) for row in vault.rows(sql, named)}
+        arrived |= {receipt for receipt, value in zip(receipts, under_way, strict=True) if value is not None}
+        missing += [one for one in some if one.submission.receipt not in arrived]
     return missing
 
 
