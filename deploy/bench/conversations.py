@@ -23,7 +23,7 @@ from deploy.bench.result import BenchError
 from deploy.bench.texts import varied_texts
 from deploy.embedded.redis_server import find_redis_server, write_config
 from deploy.embedded.system import free_port
-from services.ingest.conversations import CONVERSATIONS, Conversations
+from services.ingest.conversations import Conversations, conversation_key
 from services.ingest.normaliser import Normaliser
 from services.ingest.sources import Source
 from services.ingest.submission import Submission
@@ -89,7 +89,7 @@ async def _measure(redis: Redis, messages: int) -> None:
             for batch in batches:
                 await normaliser.handle(batch, Outbox())
             best[kind] = min(best[kind], (time.process_time() - started) / messages * 1e6)
-            remembered = [key async for key in redis.scan_iter(match=f"{CONVERSATIONS}*", count=1000)]
+            remembered = [key async for key in redis.scan_iter(match=conversation_key("bench", "*"), count=1000)]
             size = sum([await redis.memory_usage(key) or 0 for key in remembered[:200]]) / max(len(remembered[:200]), 1)
             sys.stdout.write(f"{kind}: {len(remembered):,} senders remembered, {size:.0f} bytes each\n")
     for kind, microseconds in best.items():

@@ -15,8 +15,7 @@ from rich.table import Table
 from deploy.cli.console import err, fail, out
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption
 from deploy.cli.vault import ReasonOption, ReceiptArgument, Vault, checked_receipt, open_vault
-from services.ingest.asking import ANSWERED
-from services.ingest.conversations import CONVERSATIONS
+from services.ingest.asking import CONVERSATIONS
 from shared.bus.connection import connect
 from shared.bus.message import Message
 from shared.bus.quarantine import read_quarantine
@@ -163,8 +162,8 @@ def _places(vault: Vault, receipts: list[str], senders: Collection[str], convers
         ),
         Place(
             "Redis conversations",
-            lambda: len(_keys(redis, conversations, CONVERSATIONS, ANSWERED)),
-            lambda: _unlink(redis, _keys(redis, conversations, CONVERSATIONS, ANSWERED)),
+            lambda: len(_keys(redis, conversations, CONVERSATIONS)),
+            lambda: _unlink(redis, _keys(redis, conversations, CONVERSATIONS)),
         ),
         # Last: by it the other places are found, should this be interrupted and started again.
         Place(
@@ -207,9 +206,8 @@ def _delete(redis: Redis, stream: Stream, ids: list[bytes]) -> None:
         redis.xdel(stream.name, *ids)
 
 
-def _keys(redis: Redis, senders: Collection[str], *prefixes: str) -> list[bytes]:
-    patterns = [f"{prefix}*{sender}*" for sender in senders for prefix in prefixes or ("",)]
-    return [key for pattern in patterns for key in redis.scan_iter(match=pattern, count=PAGE)]
+def _keys(redis: Redis, senders: Collection[str], prefix: str = "") -> list[bytes]:
+    return [key for sender in senders for key in redis.scan_iter(match=f"{prefix}*{sender}*", count=PAGE)]
 
 
 def _unlink(redis: Redis, keys: list[bytes]) -> None:

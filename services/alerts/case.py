@@ -86,6 +86,8 @@ class News(Struct, frozen=True):
     sighting: Sighting
     exhibit: Exhibit
     replayed: bool = False
+    grows: bool = False
+    """Its reporter may go on writing: when it comes again it may say more."""
 
 
 class Cause(StrEnum):

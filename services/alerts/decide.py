@@ -78,10 +78,12 @@ def absorb(
 ) -> Outcome:
     """Take in what has been reported.
 
-    A report that came before changes nothing, unless it is now judged graver. Returns the case with its alert opened or
-    updated; whether it is due to be told is for `ring` to say.
+    A report that came before changes nothing, unless it is now judged graver; one that has grown is shown as it reads
+    now. Returns the case with its alert opened or updated; whether it is due to be told is for `ring` to say.
     """
+    news = list(news)
     fresh, regraded = _sort_out(case, news)
+    case = _with_what_has_grown(case, news)
     if not fresh and not regraded:
         return Outcome(case)
     changed = {item.sighting.report_id: item for item in (*fresh, *regraded)}
@@ -506,6 +508,15 @@ def _remembered(sightings: Sequence[Sighting], rules: AlertingRules, now: dateti
         kept = [entry[3] for entry in ranked[: rules.memory.reports]]
     kept.sort(key=lambda sighting: (sighting.at, sighting.report_id.int))
     return tuple(kept)
+
+
+def _with_what_has_grown(case: Case, news: Iterable[News]) -> Case:
+    grown = {item.exhibit.report_id: item.exhibit for item in news if item.grows}
+    shown = tuple(
+        grown[old.report_id] if old.report_id in grown and replace(grown[old.report_id], told=old.told) != old else old
+        for old in case.exhibits
+    )
+    return case if shown == case.exhibits else replace(case, exhibits=shown)
 
 
 def _with_exhibits(exhibits: Sequence[Exhibit], changed: dict[UUID, News]) -> tuple[Exhibit, ...]:

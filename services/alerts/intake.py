@@ -125,6 +125,7 @@ def news_of(assessment: Assessment) -> News:
             notes=tuple(clean(note, _WORDS) for note in report.notes[:_NOTES]),
         ),
         replayed=report.replayed,
+        grows=bool(report.parts),
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -79,11 +79,9 @@ class Watch:
             DependencyAwayError: Redis does not answer.
         """
         rules = self._rules()
-        cases: dict[str, Case] = {}
-        news: dict[str, list[News]] = defaultdict(list)
+        found: list[tuple[str, Case, News, Standing | None]] = []
         heard: dict[str, list[datetime]] = defaultdict(list)
         hits: list[Hit] = []
-        growing: dict[UUID, list[Standing]] = defaultdict(list)
         for message in batch:
             glanced = glance(message.body)
             report = glanced.report
@@ -93,41 +91,40 @@ class Watch:
             case = concerns(assessment, rules) if assessment else None
             if assessment and case:
                 key = case_key(case.region_code, case.risk_class)
-                cases[key] = case
-                news[key].append(news_of(assessment))
+                standing = Standing(key, assessment.report.edition) if assessment.report.parts else None
+                found.append((key, case, news_of(assessment), standing))
                 hits += hits_of(assessment, rules)
-                if assessment.report.parts:
-                    growing[assessment.report.report_id].append(Standing(key, assessment.report.edition))
-        stands, left = await self._settled(growing)
-        if cases:
-            elsewhere = {(id_, key) for id_, standing in stands.items() for key in cases if key != standing.case_key}
-            decisions = {}
-            for key, case in cases.items():
-                here = [one for one in news[key] if (one.sighting.report_id, key) not in elsewhere]
-                decisions[key] = self._taking_in(case, here, rules)
-            await self._store.update(decisions)
-            await self._store.update({key: self._letting_go(ids) for key, ids in left.items()})
-            await self._ledger.note_stands(stands)
+        if found:
+            await self._take_in(found, rules)
             self._announced()
         await self._ledger.note(heard, hits, rules)
         self._touched.update(hit.place[:2] for hit in hits)
 
-    async def _settled(
-        self, growing: Mapping[UUID, Sequence[Standing]]
-    ) -> tuple[dict[UUID, Standing], dict[str, list[UUID]]]:
-        """Where each report that may grow stands by its newest edition, and which cases it leaves for that."""
-        known = await self._ledger.stands(list(growing))
-        stands: dict[UUID, Standing] = {}
+    async def _take_in(self, found: Sequence[tuple[str, Case, News, Standing | None]], rules: AlertingRules) -> None:
+        """Take news in to their cases: of reports that grow the newest edition, in the case where it belongs now."""
+        growing: dict[UUID, list[Standing]] = defaultdict(list)
+        for _, _, item, standing in found:
+            if standing:
+                growing[item.sighting.report_id].append(standing)
+        before = await self._ledger.stands(list(growing))
+        stands = {
+            id_: max([*some, *([before[id_]] if id_ in before else [])], key=lambda one: one.edition)
+            for id_, some in growing.items()
+        }
+        cases: dict[str, Case] = {}
+        news: dict[str, list[News]] = defaultdict(list)
+        for key, case, item, standing in found:
+            if standing is None or standing == stands[item.sighting.report_id]:
+                cases[key] = case
+                news[key].append(item)
         left: dict[str, list[UUID]] = defaultdict(list)
-        for id_, some in growing.items():
-            before = known.get(id_)
-            newest = max(some, key=lambda one: one.edition)
-            if before and before.edition > newest.edition:
-                newest = before
-            stands[id_] = newest
-            if before and before.case_key != newest.case_key:
-                left[before.case_key].append(id_)
-        return stands, left
+        for id_, standing in before.items():
+            if standing.case_key != stands[id_].case_key:
+                left[standing.case_key].append(id_)
+        # Noted last: after a crash in between all of it is done again, and changes nothing where it was done.
+        await self._store.update({key: self._taking_in(case, news[key], rules) for key, case in cases.items()})
+        await self._store.update({key: self._letting_go(ids) for key, ids in left.items()})
+        await self._ledger.note_stands(stands)
 
     def _letting_go(self, report_ids: Collection[UUID]) -> Decide:
         def decided(stored: Case | None) -> Change | None:

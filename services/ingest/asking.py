@@ -13,7 +13,8 @@ from services.ingest.sender import sender_of
 
 log = structlog.get_logger()
 
-ANSWERED = "salingjaga:answered:"
+CONVERSATIONS = "salingjaga:{conversations}:"
+"""Begins every key about conversations; the hash tag keeps those of one sender together in a Redis Cluster."""
 CONVERSATION_SECONDS = 12 * 3600
 """A reporter is answered once in this time, however many messages come."""
 LOOKED_AT_CHARACTERS = 2_000
@@ -66,7 +67,7 @@ class Asking:
 
 def answered_key(source: str, sender: str) -> str:
     """The Redis key that remembers that a sender was answered: the receipt asked about, or nothing."""
-    return f"{ANSWERED}{source}:{sender}"
+    return f"{CONVERSATIONS}answered:{source}:{sender}"
 
 
 def names_time(text: str) -> bool:

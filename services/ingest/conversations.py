@@ -17,13 +17,12 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from services.ingest.adapters import Draft
-from services.ingest.asking import CONVERSATION_SECONDS, answered_key
+from services.ingest.asking import CONVERSATION_SECONDS, CONVERSATIONS, answered_key
 from shared.bus.errors import DependencyAwayError
 from shared.bus.healing import AWAY, passes
 from shared.contracts import MOST_PARTS
 from shared.observability import metrics
 
-CONVERSATIONS = "salingjaga:conversations:"
 REMEMBERED_SECONDS = 48 * 3600
 """So long after the sender's last message an edit still finds its conversation; nobody can edit later."""
 MOST_CHARACTERS = 1_000
@@ -164,7 +163,7 @@ class Conversations:
 
 def conversation_key(source: str, sender: str) -> str:
     """The Redis key of a sender's conversations; `salingjaga forget` finds it by the sender in its name."""
-    return f"{CONVERSATIONS}{source}:{sender}"
+    return f"{CONVERSATIONS}messages:{source}:{sender}"
 
 
 def listen(conversations: Sequence[Conversation], said: Said, *, asked: str = "") -> list[Conversation]:

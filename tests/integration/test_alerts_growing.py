@@ -11,7 +11,7 @@ from services.alerts import decide
 from services.alerts.case import Case
 from services.alerts.store import Change, case_key
 from shared.contracts import AlertState, Assessment, Part, Region, RiskClass, Severity
-from tests.assessments import BALANGAN, VOTING_DAY, an_assessment
+from tests.assessments import BALANGAN, PARINGIN, VOTING_DAY, an_assessment
 from tests.integration.test_alerts_flagging import Desk
 
 MINUTE = timedelta(minutes=1)
@@ -69,6 +69,18 @@ async def test_what_is_delivered_again_or_late_moves_no_report_back(redis: Redis
         await desk.take(*batch)
     assert await states(desk) == {"unknown": None, "balangan": (AlertState.OPEN, 1)}
     assert await desk.events() == before
+
+
+async def test_an_officer_reads_what_the_report_says_by_now(redis: Redis) -> None:
+    desk = Desk(redis)
+    first, second = told(1, BALANGAN), told(2, PARINGIN)
+    await desk.take(first)
+    await desk.take(second)
+    await desk.take(first)
+    [exhibit] = (await case(desk, IN_BALANGAN)).exhibits
+    assert exhibit.district_name == "Kecamatan Paringin"
+    assert not exhibit.told, "what it says by now has not been told yet"
+    assert [event["event"] for event in await desk.events()] == ["opened"]
 
 
 async def test_the_other_reports_of_the_alert_stay(redis: Redis) -> None:

@@ -156,7 +156,7 @@ async def test_a_normaliser_that_dies_before_it_has_handed_on_costs_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(Conversations, "take", remembered_and_then_dead)
         async with running(build(settings, webhook=False)):
-            await eventually(lambda: exists(redis, "salingjaga:conversations:*"))
+            await eventually(lambda: exists(redis, "salingjaga:{conversations}:messages:*"))
     assert await redis.xlen(REPORTS.name) == 0
     async with running(build(settings, webhook=False)):
         [report] = await normalised(redis, 3)
@@ -179,7 +179,7 @@ async def test_normalisers_that_meet_one_conversation_at_once_lose_no_message_of
 async def test_nothing_of_a_sender_is_remembered_in_clear_and_it_expires(ingest: Service, redis: Redis) -> None:
     await client(ingest).request(**whatsapp("saya Zulkifli 081234500007", "ada amplop"))
     await normalised(redis, 2)
-    [key] = [key async for key in redis.scan_iter(match="salingjaga:conversations:*")]
+    [key] = [key async for key in redis.scan_iter(match="salingjaga:{conversations}:messages:*")]
     value = await redis.get(key)
     for clear in (b"Zulkifli", PHONE.encode(), b"amplop"):
         assert clear not in value
@@ -219,7 +219,7 @@ async def test_without_a_sender_key_nothing_is_joined(settings: Settings, redis:
 
 async def an_hour_ago(redis: Redis) -> None:
     """Let all that is remembered of conversations have happened an hour earlier."""
-    async for key in redis.scan_iter(match="salingjaga:conversations:*"):
+    async for key in redis.scan_iter(match="salingjaga:{conversations}:messages:*"):
         known = unpack(await redis.get(key))
         earlier = [
             replace(one, turns=tuple(replace(turn, at_ms=turn.at_ms - 3_600_000) for turn in one.turns))
