@@ -45,14 +45,16 @@ class Asking:
         """What to tell the reporter; empty when nothing, or when that cannot be decided now. Never raises."""
         if not draft.reporter:
             return ""
-        questions = self.missing(draft, prior=prior)
         key = answered_key(source, sender_of(draft.reporter, self._key))
         try:
-            first = await self._redis.set(key, receipt if questions else "", nx=True, ex=CONVERSATION_SECONDS)
+            if not await self._redis.set(key, "", nx=True, ex=CONVERSATION_SECONDS):
+                return ""
+            if questions := self.missing(draft, prior=prior):
+                await self._redis.set(key, receipt, xx=True, keepttl=True)
         except (RedisError, OSError) as error:
             log.warning("reporter_not_answered", source=source, error=type(error).__name__)
             return ""
-        return words_for(receipt, questions) if first else ""
+        return words_for(receipt, questions)
 
     def missing(self, draft: Draft, *, prior: str) -> list[str]:
         """The questions a report leaves open, in Indonesian."""
