@@ -124,6 +124,25 @@ def test_three_messages_of_one_sender_are_one_row_one_alert_and_three_receipts(c
     ]
 
 
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("part", ["normaliser", "classify", "archive"])
+def test_killing_a_part_while_people_write_loses_no_message_and_splits_no_report(channels: Embedded, part: str) -> None:
+    people, said = 40, ("tim paslon bagi uang suruh pilih nomor 2", "di kota palu", "tadi malam")
+    killed, receipts = channels.pid_of(part), []
+    for number, text in enumerate(said):
+        for person in range(people):
+            id_ = f"wamid.{part}.{person}.{number}"
+            receipts.append(whatsapp(channels, text, sender=f"6281{len(part)}{person:07}", id_=id_))
+            if (number, person) == (1, people // 2):
+                channels.kill(part)
+    rows = f"SELECT count() FROM reports WHERE hasAny(parts, {receipts})"
+    whole = f"{rows} AND length(parts) = {len(said)} AND region_code = '72.71'"
+    wait_for(lambda: channels.count(whole) == people, seconds=90)
+    assert channels.count(rows) == people
+    wait_for(lambda: all_archived(channels, receipts), seconds=60)
+    assert channels.pid_of(part) != killed, "the supervisor has started it again"
+
+
 def test_a_replay_leaves_joined_what_was_joined(channels: Embedded) -> None:
     joined = "SELECT report_id, parts, text FROM reports WHERE length(parts) > 1 ORDER BY report_id"
     before, count = channels.query(joined), channels.count("SELECT count() FROM reports")
