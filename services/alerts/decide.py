@@ -38,7 +38,7 @@ _ALERTS = UUID("6f0c6b52-3c59-5f0e-9c39-6a2f5d1b7a10")
 """Name space of alert ids; it never changes, or a redelivered report would open a second alert."""
 
 NOTHING_KNOWN = Background()
-MOVED = "a later message of its reporter says more: the report belongs to another region or class now"
+MOVED = "pesan susulan pelapor menunjukkan wilayah atau jenis pelanggaran lain"
 
 _GRAVEST_SHOWN = 3
 _NEWEST_SHOWN = 3
