@@ -226,10 +226,10 @@ class Reader:
     def _role(self, words: Sequence[Entry], sentence: Sentence, hit: Hit, verbs: Sequence[Hit]) -> str:
         """`receiver`, `patient`, `reporter`, `former`, or empty for the one who acts."""
         before = hit.start - 1
-        while before >= sentence.start and _form(words[before]) in _HONORIFICS:
+        while before >= sentence.start and words[before].form in _HONORIFICS:
             before -= 1
         if before >= sentence.start:
-            form = _form(words[before])
+            form = words[before].form
             if form in _FORMER_WORDS:
                 return "former"
             if form in _RECEIVER_WORDS:

@@ -7,6 +7,7 @@ linear in the length of the text.
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 
 from rapidfuzz.distance import OSA
 
@@ -32,6 +33,7 @@ from shared.regions.cues import (
     Role,
 )
 from shared.regions.gazetteer import DISTRICT, PROVINCE, REGENCY, SHORTEST_SPELLABLE, Gazetteer, consonants, is_city
+from shared.remembered import Remembered
 
 MOST_GUESSES = 6
 """Words tried as a misspelt name, per text."""
@@ -40,13 +42,12 @@ MOST_MENTIONS = 96
 """Names beyond these are not weighed: a text that names more is a list, and the first ones are its head."""
 
 _TOKEN = re.compile(r"\w+|[–—\n.,:;()/#@!?&]|(?<=\s)-(?=\s)")
-_DROPPED = ("'", "’", "‘", "`", "´", "_")
-_NOT_DROPPED = str.maketrans({**dict.fromkeys(_DROPPED), "_": " "})
+_NOT_DROPPED = str.maketrans({**dict.fromkeys("'’‘`´"), "_": " "})
 _ADDRESS_ON_THE_NET = re.compile(
     r"https?://\S{1,2000}|(?<![\w.])(?:[\w-]{1,60}\.){1,4}(?:com|co|id|net|org|info|news|tv|me|go)\b(?:/\S{0,2000})?",
     re.IGNORECASE,
 )
-_NET_MARKS = (".com", ".co", ".id", ".net", ".org", ".info", ".news", ".tv", "://")
+_NET_MARK = re.compile(r"\.(?:com?|id|net|org|info|news|tv)")
 _MARKS = frozenset("–—-\n.,:;()/#@!?&")
 _VILLAGE_CUES = frozenset(word for word, level in LEVELS.items() if level is Level.VILLAGE)
 _TEASER_STARTS = frozenset(first for first, _ in TEASERS)
@@ -116,12 +117,19 @@ class _Context:
 
 def cut(text: str) -> Words:
     """Words and marks of a text; addresses on the net become a single `@`."""
-    if "." in text or "://" in text:
-        lowered = text.lower()
-        if any(mark in lowered for mark in _NET_MARKS):
-            text = _ADDRESS_ON_THE_NET.sub(" @ ", text)
-    if any(mark in text for mark in _DROPPED):
-        text = text.translate(_NOT_DROPPED)
+    if "://" in text or _NET_MARK.search(text.lower()):
+        text = _ADDRESS_ON_THE_NET.sub(" @ ", text)
+    parts = list(map(_PARTS.__getitem__, text.split(" ")))
+    if None in parts or text.startswith("-") or text.endswith("-"):
+        spelt, lower = _words(text.translate(_NOT_DROPPED))
+    else:
+        spelt = list(chain.from_iterable([part[0] for part in parts if part]))
+        lower = list(chain.from_iterable([part[1] for part in parts if part]))
+    return Words(spelt, lower, not text.islower() and not text.isupper())
+
+
+def _words(text: str) -> tuple[list[str], list[str]]:
+    """Words and marks as spelt and in lower case, without the stops of abbreviations."""
     spelt = _TOKEN.findall(text)
     lower = " ".join(spelt).lower().split(" ") if spelt else []
     if "." in lower:
@@ -129,7 +137,16 @@ def cut(text: str) -> Words:
         if len(kept) != len(lower):
             spelt = [spelt[i] for i in kept]
             lower = [lower[i] for i in kept]
-    return Words(spelt, lower, not text.islower() and not text.isupper())
+    return spelt, lower
+
+
+def _part(part: str) -> tuple[list[str], list[str]] | None:
+    """Words and marks of what stands between two spaces; None when only the text before tells what they are."""
+    spelt, lower = _words(f" {part.translate(_NOT_DROPPED)} ")
+    return None if lower[:1] == ["."] else (spelt, lower)
+
+
+_PARTS = Remembered(_part)
 
 
 class MentionFinder:
