@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from services.classify.elements import Filled, Reader
 from services.classify.match import Hit, Matcher, Scan
@@ -68,14 +68,26 @@ class _View:
     codes: dict[str, float]
 
 
-@dataclass(slots=True)
-class _Case:
-    scan: Scan
-    mask: int
+class Told(NamedTuple):
+    """A text to judge, cleaned and masked, and what is known besides; see `Classifier.judge`."""
+
     text: str
-    shift: int
+    title: str
     stage: Stage
     regime: Regime
+
+
+@dataclass(slots=True)
+class _Case:
+    text: str
+    whole: str
+    """What is read: the title, where the text does not begin with it, and as much of the text as is judged."""
+    shift: int
+    """Characters of `whole` before the text."""
+    stage: Stage
+    regime: Regime
+    scan: Scan = field(init=False)
+    mask: int = 0
 
 
 class Classifier:
@@ -139,19 +151,33 @@ class Classifier:
             stage: stage of the election, which shifts severity.
             regime: which body of law the norms are taken from.
         """
-        head = ""
-        if title and not text.startswith(title):
-            head = title[:300] + "\n"
-        whole = head + text[:LONGEST_TEXT]
-        scan = self._matcher.scan(whole)
-        mask = self._reader.resolve(scan)
-        opinion = self.model.opinion(scan, mask)
-        candidates = self._best_per_code(self._weigh_all(self._reader.fill(scan, mask), mask))
-        view = self._combine(opinion, candidates, mask)
-        if view.violation < 0 or not scan.words:
-            return self._harmless(view, mask, scan)
-        case = _Case(scan, mask, text, len(head), stage, regime)
-        return self._violation(view, candidates, case)
+        return self.judge_all([Told(text, title, stage, regime)])[0]
+
+    def judge_all(self, told: Sequence[Told]) -> list[Judgement]:
+        """What each of several texts says: the same as `judge`, in little more than half of the time.
+
+        The texts pass each step of the work together, so that its code and tables stay in the processor's caches.
+        """
+        cases = [_case(one) for one in told]
+        for case in cases:
+            case.scan = self._matcher.scan(case.whole)
+        for case in cases:
+            case.mask = self._reader.resolve(case.scan)
+        opinions = self.model.opinions([case.scan for case in cases], [case.mask for case in cases])
+        filled = [self._reader.fill(case.scan, case.mask) for case in cases]
+        candidates = [
+            self._best_per_code(self._weigh_all(one, case.mask)) for one, case in zip(filled, cases, strict=True)
+        ]
+        views = [
+            self._combine(opinion, best, case.mask)
+            for opinion, best, case in zip(opinions, candidates, cases, strict=True)
+        ]
+        return [
+            self._harmless(view, case.mask, case.scan)
+            if view.violation < 0 or not case.scan.words
+            else self._violation(view, best, case)
+            for view, best, case in zip(views, candidates, cases, strict=True)
+        ]
 
     # -- weighing
 
@@ -378,6 +404,13 @@ class Classifier:
         for name in names:
             mask |= 1 << self._concepts[name]
         return mask
+
+
+def _case(told: Told) -> _Case:
+    head = ""
+    if told.title and not told.text.startswith(told.title):
+        head = told.title[:300] + "\n"
+    return _Case(told.text, head + told.text[:LONGEST_TEXT], len(head), told.stage, told.regime)
 
 
 def _preference(candidate: _Candidate) -> float:

@@ -9,7 +9,7 @@ import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +76,11 @@ def text_features(scan: Scan, concepts: Iterable[str]) -> tuple[list[int], list[
     return indices, values
 
 
+def _roots(counts: Sequence[int] | NDArray[np.float64]) -> Vector:
+    """Square roots as a column to divide rows by; of a count below one, 1."""
+    return np.sqrt(np.maximum(counts, 1)).astype(np.float32)[:, None]
+
+
 @dataclass(slots=True)
 class Opinion:
     """What the model makes of a text: log-odds that it reports a violation, of each class then, and of each code."""
@@ -110,9 +115,12 @@ class TextModel:
         self.certainty = certainty
         """Factor by which the log-odds of a violation must be stretched to be a chance; learnt with the model."""
         self._by_concept = np.zeros((0, len(bias)), dtype=np.float32)
+        self._mask_octets = 0
         # One row for each spelling met: its share of the scores and, last, of how many features that is the sum.
         self._shares = np.zeros((_FIRST_WORDS, len(bias) + 1), dtype=np.float32)
-        self._hashes = np.zeros(_FIRST_WORDS, dtype=np.int64)
+        # For each of them what it adds to the bucket of a pair as its first word, and as its second (`pair_feature`).
+        self._firsts = np.zeros(_FIRST_WORDS, dtype=np.int64)
+        self._seconds = np.zeros(_FIRST_WORDS, dtype=np.int64)
         self._known_words = 0
         self._epoch = 1
 
@@ -130,41 +138,48 @@ class TextModel:
             raise ConfigError(f"{source}: not a model this version can use: {error}") from None
 
     def name_concepts(self, names: Sequence[str]) -> None:
-        """Say which concept each bit of a mask stands for; needed once, before `opinion`."""
+        """Say which concept each bit of a mask stands for; needed once, before `opinions`."""
         self._by_concept = self._weights[[bucket("k" + name) for name in names]]
+        self._mask_octets = (len(names) + 7) // 8
 
-    def opinion(self, scan: Scan, mask: int) -> Opinion:
-        """The model's view of a text with these words and the concepts in `mask`."""
-        scores = self._bias.copy()
-        words = scan.words
-        if words:
-            if self._known_words + len(words) > _MOST_WORDS:
-                self._known_words = 0
-                self._epoch += 1
-            epoch = self._epoch
-            for word in words:
-                if word.epoch != epoch:
-                    self._remember(word)
-            rows = np.array([word.row for word in words])
-            shares = self._shares.take(rows, axis=0).sum(axis=0)
-            scores += shares[:-1] / math.sqrt(shares[-1])
-            if len(words) > 1:
-                hashes = self._hashes.take(rows)
-                pairs = (hashes[:-1] * 31 + hashes[1:] * 17 + 7) % BUCKETS
-                scores += self._weights.take(pairs, axis=0).sum(axis=0) / math.sqrt(len(pairs))
-        if mask:
-            octets = np.frombuffer(mask.to_bytes((len(self._by_concept) + 7) // 8, "little"), dtype=np.uint8)
-            present = np.unpackbits(octets, count=len(self._by_concept), bitorder="little").astype(np.float32)
-            scores += present @ self._by_concept / math.sqrt(mask.bit_count())
-        values = scores.tolist()
-        classes = values[: len(CLASSES)]
+    def opinions(self, scans: Sequence[Scan], masks: Sequence[int]) -> list[Opinion]:
+        """The model's view of texts with these words and the concepts in `masks`; of each the same in any company."""
+        words = list(chain.from_iterable([scan.words for scan in scans]))
+        self._remember_all(words)
+        rows = np.array([word.row for word in words], dtype=np.int64)
+        # The pairs across two texts are among them, and are passed over.
+        pairs = (self._firsts.take(rows[:-1]) + self._seconds.take(rows[1:])) % BUCKETS
+        of_words = np.zeros((len(scans), self._shares.shape[1]), dtype=np.float32)
+        of_pairs = np.zeros((len(scans), len(self._bias)), dtype=np.float32)
+        of_concepts = np.zeros_like(of_pairs)
+        octets = b"".join([mask.to_bytes(self._mask_octets, "little") for mask in masks])
+        bits = np.frombuffer(octets, dtype=np.uint8).reshape(len(scans), self._mask_octets)
+        present = np.unpackbits(bits, axis=1, count=len(self._by_concept), bitorder="little").astype(np.float32)
+        first = 0
+        for number, (scan, mask) in enumerate(zip(scans, masks, strict=True)):
+            end = first + len(scan.words)
+            if end > first:
+                np.add.reduce(self._shares.take(rows[first:end], axis=0), axis=0, out=of_words[number])
+            if end > first + 1:
+                np.add.reduce(self._weights.take(pairs[first : end - 1], axis=0), axis=0, out=of_pairs[number])
+            if mask:
+                np.matmul(present[number], self._by_concept, out=of_concepts[number])
+            first = end
+        features = of_words[:, -1].astype(np.float64)
+        scores = self._bias + of_words[:, :-1] / _roots(features)
+        scores += of_pairs / _roots([len(scan.words) - 1 for scan in scans])
+        scores += of_concepts / _roots([mask.bit_count() for mask in masks])
+        return [self._opinion(values) for values in scores.tolist()]
+
+    def _opinion(self, scores: list[float]) -> Opinion:
+        classes = scores[: len(CLASSES)]
         top = max(classes[:3])
-        asserted = top + math.log(sum(math.exp(c - top) for c in classes[:3]))
+        asserted = top + math.log(sum([math.exp(c - top) for c in classes[:3]]))
         return Opinion(
             violation=asserted - classes[3],
             classes=dict(zip(CLASSES[:3], classes, strict=False)),
             places=self._places,
-            scores=values,
+            scores=scores,
         )
 
     def telling_words(self, scan: Scan, code: str, most: int = 4) -> list[tuple[int, int]]:
@@ -177,16 +192,29 @@ class TextModel:
         ]
         return [(place, place + 1) for share, place in sorted(shares, reverse=True)[:most] if share > 0]
 
+    def _remember_all(self, words: Sequence[Entry]) -> None:
+        """Give every word that has none a row for this epoch; where there may not be room for all, a new epoch."""
+        fresh = [word for word in words if word.epoch != self._epoch]
+        if self._known_words + len(fresh) > _MOST_WORDS and self._known_words:
+            self._known_words = 0
+            self._epoch += 1
+            fresh = list(words)
+        for word in fresh:
+            if word.epoch != self._epoch:
+                self._remember(word)
+
     def _remember(self, word: Entry) -> None:
         """Sum a spelling's share of the scores once, into a row that the spelling keeps for this epoch."""
         features = word_features(word)
         row = self._known_words
         if row == len(self._shares):
             self._shares = np.concatenate([self._shares, np.zeros_like(self._shares)])
-            self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
+            self._firsts = np.concatenate([self._firsts, np.zeros_like(self._firsts)])
+            self._seconds = np.concatenate([self._seconds, np.zeros_like(self._seconds)])
         self._shares[row, :-1] = self._weights.take(features, axis=0).sum(axis=0)
         self._shares[row, -1] = len(features)
-        self._hashes[row] = word.pair_hash
+        self._firsts[row] = word.pair_hash * 31 + 7
+        self._seconds[row] = word.pair_hash * 17
         word.row = row
         word.epoch = self._epoch
         self._known_words = row + 1

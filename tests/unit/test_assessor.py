@@ -1,10 +1,10 @@
 """The classifier's service: what happens when classifying a report fails."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
+from services.classify.engine import Told
 from services.classify.handler import Assessor
 from shared.bus.errors import UnprocessableError
 from shared.bus.message import Message
@@ -37,11 +37,11 @@ class Stumbling:
     rule_pack_version = "7"
     model_version = ""
 
-    def judge(self, text: str, **_: Any) -> Judgement:
+    def judge_all(self, told: Sequence[Told]) -> list[Judgement]:
         """Fail on texts that say so."""
-        if "tersandung" in text:
+        if any("tersandung" in one.text for one in told):
             raise RecursionError("too deep")
-        return an_assessment().judgement
+        return [an_assessment().judgement for _ in told]
 
 
 def messages(*texts: str) -> Sequence[Message]:

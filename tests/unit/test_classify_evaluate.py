@@ -188,7 +188,7 @@ def test_the_same_texts_train_the_same_model_and_serving_agrees_with_training() 
     indices, values = text_features(scan, names_in(mask, pack.concept_names()))
     weights = dict(zip(arrays["rows"].tolist(), arrays["weights"].astype(np.float32), strict=True))
     expected = arrays["bias"] + sum(v * weights[i] for i, v in zip(indices, values, strict=True) if i in weights)
-    opinion = model.opinion(scan, mask)
+    [opinion] = model.opinions([scan], [mask])
     assert list(opinion.classes.values()) == pytest.approx(expected[:3].tolist(), abs=1e-3)
     assert list(opinion.scores[4:]) == pytest.approx(expected[4:].tolist(), abs=1e-3)
 

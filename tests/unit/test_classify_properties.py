@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import services.classify
-from services.classify.engine import LONGEST_TEXT, Classifier
+from services.classify.engine import LONGEST_TEXT, Classifier, Told
 from services.classify.tokens import MARKS, TOKEN
-from shared.contracts import Judgement, Kind, RiskClass
+from shared.contracts import Judgement, Kind, Regime, RiskClass, Stage
 
 CORPUS = Path(services.classify.__file__).parent / "corpus" / "train" / "dev.jsonl"
 CLASSIFIER = Classifier.load()
@@ -146,3 +146,15 @@ def test_words_stand_where_they_were_read(text: str) -> None:
     read = [match.span() for match in TOKEN.finditer(text) if match[0][0] not in MARKS]
     assert scan.offsets(len(scan.words)) == read
     assert scan.offsets(1) == read[:1]
+
+
+def test_a_text_is_judged_the_same_in_any_company() -> None:
+    lines = CORPUS.read_text(encoding="utf-8").splitlines()
+    texts = ["", "?", "camat", *(json.loads(line)["text"] for line in lines[::20])]
+    alone = [CLASSIFIER.judge(text) for text in texts]
+    chance = random.Random(3)
+    for size in (1, 2, 7, 50):
+        company = [chance.randrange(len(texts)) for _ in range(size)]
+        told = [Told(texts[number], "", Stage.LUAR_TAHAPAN, Regime.PILKADA) for number in company]
+        assert CLASSIFIER.judge_all(told) == [alone[number] for number in company]
+    assert CLASSIFIER.judge_all([]) == []
