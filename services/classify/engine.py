@@ -102,6 +102,8 @@ class Classifier:
         model.name_concepts(names)
         self._concepts = {name: number for number, name in enumerate(names)}
         self._matcher = compile_lexicon(pack, self._concepts)
+        # Most words of the texts to come are known before the first comes, which costs a quarter of a second here.
+        model.remember(self._matcher.scan(" ".join(model.words)).words)
         self._reader = Reader(pack, self._concepts)
         self._codes = {rule.code: rule for rule in pack.codes.codes}
         self._codes_of: dict[RiskClass, list[str]] = {}

@@ -106,7 +106,13 @@ class TextModel:
     """
 
     def __init__(
-        self, weights: Vector, bias: Vector, codes: Sequence[str], version: str, certainty: float = 1.0
+        self,
+        weights: Vector,
+        bias: Vector,
+        codes: Sequence[str],
+        version: str,
+        certainty: float = 1.0,
+        words: Sequence[str] = (),
     ) -> None:
         self._weights = weights
         self._bias = bias
@@ -114,6 +120,8 @@ class TextModel:
         self.version = version
         self.certainty = certainty
         """Factor by which the log-odds of a violation must be stretched to be a chance; learnt with the model."""
+        self.words = words
+        """Words of the texts it learnt from, which most texts to come are made of."""
         self._by_concept = np.zeros((0, len(bias)), dtype=np.float32)
         self._mask_octets = 0
         # One row for each spelling met: its share of the scores and, last, of how many features that is the sum.
@@ -133,7 +141,8 @@ class TextModel:
                 weights = np.zeros((BUCKETS, arrays["bias"].shape[0]), dtype=np.float32)
                 weights[arrays["rows"]] = arrays["weights"].astype(np.float32)
                 codes = [str(code) for code in arrays["codes"]]
-                return cls(weights, arrays["bias"], codes, str(arrays["version"]), float(arrays["certainty"]))
+                certainty, words = float(arrays["certainty"]), str(arrays["words"]).split()
+                return cls(weights, arrays["bias"], codes, str(arrays["version"]), certainty, words)
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(f"{source}: not a model this version can use: {error}") from None
 
@@ -145,7 +154,7 @@ class TextModel:
     def opinions(self, scans: Sequence[Scan], masks: Sequence[int]) -> list[Opinion]:
         """The model's view of texts with these words and the concepts in `masks`; of each the same in any company."""
         words = list(chain.from_iterable([scan.words for scan in scans]))
-        self._remember_all(words)
+        self.remember(words)
         rows = np.array([word.row for word in words], dtype=np.int64)
         # The pairs across two texts are among them, and are passed over.
         pairs = (self._firsts.take(rows[:-1]) + self._seconds.take(rows[1:])) % BUCKETS
@@ -192,8 +201,8 @@ class TextModel:
         ]
         return [(place, place + 1) for share, place in sorted(shares, reverse=True)[:most] if share > 0]
 
-    def _remember_all(self, words: Sequence[Entry]) -> None:
-        """Give every word that has none a row for this epoch; where there may not be room for all, a new epoch."""
+    def remember(self, words: Sequence[Entry]) -> None:
+        """Sum the shares of words not met before; where there may not be room for all, forget those met before."""
         fresh = [word for word in words if word.epoch != self._epoch]
         if self._known_words + len(fresh) > _MOST_WORDS and self._known_words:
             self._known_words = 0

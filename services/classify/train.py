@@ -98,6 +98,7 @@ def train(
         rows.extend([number] * len(indices))
         columns.extend(indices)
         values.extend(weights)
+    words = sorted({word for item in items for word in item["text"].split() if word.isalpha()})
     everything = csr_matrix((np.array(values, dtype=np.float32), (rows, columns)), shape=(len(items), BUCKETS))
     texts_with = np.bincount(everything.indices, minlength=BUCKETS)
     kept = np.flatnonzero(texts_with >= LEAST_TEXTS)
@@ -127,8 +128,9 @@ def train(
         "codes": np.asarray(codes),
         "version": np.asarray(version),
         "certainty": np.asarray(certainty),
+        "words": np.asarray(" ".join(words)),
     }
-    return TextModel(full, bias.astype(np.float32), codes, version, certainty), arrays
+    return TextModel(full, bias.astype(np.float32), codes, version, certainty, words), arrays
 
 
 def judged_unseen(
