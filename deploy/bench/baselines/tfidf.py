@@ -6,8 +6,8 @@ from typing import Any
 from deploy.bench.result import BenchError
 
 
-def trained_tfidf(texts: Sequence[str], violations: Sequence[bool]) -> Callable[[str], bool]:
-    """Whether a text reports a violation, by words and pairs of words learnt from labelled texts.
+def trained_tfidf(texts: Sequence[str], violations: Sequence[bool]) -> Callable[[Sequence[str]], list[bool]]:
+    """Whether each of some texts reports a violation, by words and pairs of words learnt from labelled texts.
 
     Raises `BenchError` when scikit-learn, a development requirement, is missing.
     """
@@ -21,7 +21,7 @@ def trained_tfidf(texts: Sequence[str], violations: Sequence[bool]) -> Callable[
     model: Any = make_pipeline(words, LogisticRegression(C=10, max_iter=1000))
     model.fit(texts, violations)
 
-    def reports_violation(text: str) -> bool:
-        return bool(model.predict([text])[0])
+    def report_violations(texts: Sequence[str]) -> list[bool]:
+        return [bool(violation) for violation in model.predict(texts)]
 
-    return reports_violation
+    return report_violations
