@@ -117,11 +117,13 @@ class Filled:
 class Frame:
     """A `FrameRule` compiled to bit masks."""
 
-    __slots__ = ("compound", "gate", "near", "needs", "rule", "slots", "unless")
+    __slots__ = ("code", "compound", "gate", "joins", "near", "needs", "rule", "slots", "unless")
 
     def __init__(self, rule: FrameRule, slots: dict[str, tuple[tuple[int, ...], ...]], unless: int) -> None:
         self.rule = rule
         self.slots = slots
+        self.code = rule.code
+        self.joins = rule.joins
         self.near = rule.near
         self.unless = unless
         self.needs = tuple(_any(part for option in options for part in option) for options in slots.values())
@@ -161,7 +163,10 @@ class Reader:
         self._bits = {name: 1 << number for name, number in concepts.items()}
         by_risk = sorted(pack.frames.frames, key=lambda rule: -rule.risk)
         self.frames = tuple(self._compile(pack, rule) for rule in by_risk)
-        self._gates = tuple((frame, frame.gate) for frame in self.frames)
+        by_gate: dict[int, list[tuple[int, Frame]]] = {}
+        for place, frame in enumerate(self.frames):
+            by_gate.setdefault(frame.gate, []).append((place, frame))
+        self._gates = tuple(by_gate.items())
         self._frames_of: dict[str, list[Frame]] = {}
         for frame in self.frames:
             self._frames_of.setdefault(frame.rule.code, []).append(frame)
@@ -195,7 +200,10 @@ class Reader:
 
     def resolve(self, scan: Scan) -> int:
         """Give every actor its role and every ambiguous word its meaning, in place. Returns the text's concept mask."""
-        mask = _mask_of(scan)
+        mask = 0
+        for sentence in scan.sentences:
+            sentence.mask = _mask_of(sentence.hits)
+            mask |= sentence.mask
         for concept, when, then, otherwise in self._rewrites:
             if mask & concept:
                 meant = then if mask & when else otherwise
@@ -203,16 +211,19 @@ class Reader:
                     for hit in sentence.hits:
                         if hit.mask & concept:
                             hit.mask = hit.mask & ~concept | meant
+                    sentence.mask = _mask_of(sentence.hits)
+        mask = 0
         for sentence in scan.sentences:
-            actors = [hit for hit in sentence.hits if hit.mask & self._actors]
-            if not actors:
-                continue
-            verbs = [hit for hit in sentence.hits if hit.mask & self._verbs]
-            roles = [(hit, self._role(scan.words, sentence, hit, verbs)) for hit in actors]
-            for hit, role in roles:
-                if role:
-                    hit.mask = self._recast(hit.mask, role)
-        return _mask_of(scan)
+            if sentence.mask & self._actors:
+                verbs = [hit for hit in sentence.hits if hit.mask & self._verbs]
+                actors = [hit for hit in sentence.hits if hit.mask & self._actors]
+                roles = [self._role(scan.words, sentence, hit, verbs) for hit in actors]
+                for hit, role in zip(actors, roles, strict=True):
+                    if role:
+                        hit.mask = self._recast(hit.mask, role)
+                sentence.mask = _mask_of(sentence.hits)
+            mask |= sentence.mask
+        return mask
 
     def _recast(self, mask: int, role: str) -> int:
         """The mask with its actors in another role; gone when the role is none of an offence."""
@@ -266,19 +277,17 @@ class Reader:
     @staticmethod
     def _accused_after(words: Sequence[Entry], sentence: Sentence, hit: Hit) -> bool:
         """Whether the sentence goes on to say what this official did: "memanggil kades yang mengantar calon"."""
-        return any(_form(word) in _RELATIVE_WORDS for word in words[hit.end : min(hit.end + 4, sentence.end)])
+        following = [word.form for word in words[hit.end : min(hit.end + 4, sentence.end)]]
+        return not _RELATIVE_WORDS.isdisjoint(following)
 
     @staticmethod
     def units(scan: Scan) -> list[Unit]:
         """The sentences of a text in which any concept stands."""
-        units = []
-        for sentence in scan.sentences:
-            mask = 0
-            for hit in sentence.hits:
-                mask |= hit.mask
-            if mask:
-                units.append(Unit(sentence.start, sentence.end, mask, sentence.hits, joined=False))
-        return units
+        return [
+            Unit(sentence.start, sentence.end, sentence.mask, sentence.hits, joined=False)
+            for sentence in scan.sentences
+            if sentence.mask
+        ]
 
     @staticmethod
     def pairs(units: Sequence[Unit]) -> list[Unit]:
@@ -302,7 +311,7 @@ class Reader:
         for unit in units:
             if not unit.mask & gate:
                 continue
-            place = (frame.rule.code, unit.first, unit.joined)
+            place = (frame.code, unit.first, unit.joined)
             if place not in done and frame.possible(unit.mask):
                 filled = _closest(frame, unit, self._blockers)
                 if filled is not None:
@@ -312,16 +321,18 @@ class Reader:
 
     def fill(self, scan: Scan, mask: int) -> list[Filled]:
         """Every frame that the text fills, each with its closest filling per unit."""
-        possible = [frame for frame, gate in self._gates if mask & gate and frame.possible(mask)]
-        if not possible:
+        gated = [frames for gate, frames in self._gates if mask & gate]
+        places = [place for frames in gated for place, frame in frames if frame.possible(mask)]
+        if not places:
             return []
         single = self.units(scan)
         pairs: list[Unit] | None = None
         filled: list[Filled] = []
         done: set[tuple[str, int, bool]] = set()
-        for frame in possible:
+        for place in sorted(places):
+            frame = self.frames[place]
             here = self._fill_any(frame, single, done)
-            if not here and frame.rule.joins and len(single) > 1:
+            if not here and frame.joins and len(single) > 1:
                 if pairs is None:
                     pairs = self.pairs(single)
                 here = self._fill_any(frame, pairs, done)
@@ -329,11 +340,10 @@ class Reader:
         return filled
 
 
-def _mask_of(scan: Scan) -> int:
+def _mask_of(hits: Iterable[Hit]) -> int:
     mask = 0
-    for sentence in scan.sentences:
-        for hit in sentence.hits:
-            mask |= hit.mask
+    for hit in hits:
+        mask |= hit.mask
     return mask
 
 
@@ -342,10 +352,6 @@ def _any(bits: Iterable[int]) -> int:
     for bit in bits:
         mask |= bit
     return mask
-
-
-def _form(entry: Entry) -> str:
-    return entry.keys[0] if entry.keys else entry.word
 
 
 def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:

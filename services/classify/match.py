@@ -134,7 +134,7 @@ class Sentence:
     hits: list[Hit] = field(default_factory=list)
     question: bool = False
     mask: int = 0
-    """The concepts of all hits, once `Reader.resolve` has read the sentence."""
+    """The concepts of all hits, once `Reader.resolve` has given them their roles."""
 
 
 @dataclass(slots=True)
