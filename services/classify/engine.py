@@ -111,6 +111,7 @@ class Classifier:
             self._codes_of.setdefault(rule.risk_class, []).append(rule.code)
         self._code_order = {rule.code: n for n, rule in enumerate(pack.codes.codes)}
         self._signs = tuple(_Sign(rule, self._mask(rule.concepts), self._mask(rule.void)) for rule in pack.tone.signs)
+        self._supporting = tuple((sign.mask, sign.rule.reason) for sign in self._signs if sign.rule.here > 0)
         self._exclusions = tuple((e.keep, e.drop, self._mask(e.unless)) for e in pack.codes.exclusions)
         norms = {norm.id: norm for norm in pack.norms}
         self._norms = {
@@ -285,9 +286,7 @@ class Classifier:
             reason = "model teks: menyerupai laporan " + self._codes[max(view.codes, key=lambda c: view.codes[c])].name
         else:
             reason = f"aturan {strongest.filled.frame.rule.id}: {strongest.code.name}"
-            support = [
-                s.rule.reason for s in self._signs if s.rule.here > 0 and strongest.filled.unit.mask & s.mask
-            ]  # fmt: skip
+            support = [reason for mask, reason in self._supporting if strongest.filled.unit.mask & mask]
             if support:
                 reason += "; " + ", ".join(support[:2])
         return Judgement(

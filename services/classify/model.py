@@ -96,7 +96,7 @@ class Opinion:
 
     def likely(self, least: float) -> list[str]:
         """The codes with at least these log-odds."""
-        return [code for code, place in self.places.items() if self.scores[place] >= least]
+        return [code for code, score in zip(self.places, self.scores[len(CLASSES) :], strict=True) if score >= least]
 
 
 class TextModel:
