@@ -155,11 +155,13 @@ class MentionFinder:
     def __init__(self, gazetteer: Gazetteer) -> None:
         self._gazetteer = gazetteer
         self._starts = frozenset(gazetteer.lengths) | _VILLAGE_CUES | _TEASER_STARTS | {"#"}
+        pairs = [name.split(" ", 2)[:2] for name in gazetteer.names if " " in name]
+        self._first_pairs = frozenset(f"{first} {second}" for first, second in pairs)
 
     def find(self, words: Words) -> list[Mention]:
         """All names in order of the text, at most `MOST_MENTIONS`."""
         found: list[Mention] = []
-        lower, starts = words.lower, self._starts
+        lower, starts, names = words.lower, self._starts, self._gazetteer.names
         free_from = 0
         for index in [i for i, word in enumerate(lower) if word in starts]:
             if index < free_from:
@@ -171,7 +173,7 @@ class MentionFinder:
                 continue
             if word == "#":
                 mention = self._hashtag(words, index + 1)
-            elif word in self._gazetteer.lengths:
+            elif word in names or " ".join(lower[index : index + 2]) in self._first_pairs:
                 mention = self._named(words, index, found)
             if LEVELS.get(word) is Level.VILLAGE and (mention is None or mention.end == index + 1):
                 mention = self._village(words, index) or mention
