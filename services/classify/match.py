@@ -112,7 +112,8 @@ class Part:
     def __init__(self, length: int, entries: list[Entry], spans: list[tuple[int, int]]) -> None:
         self.length = length
         self.entries = tuple(entries)
-        self.words = tuple(entry for entry in entries if entry.kind == _WORD)
+        words = tuple(entry for entry in entries if entry.kind == _WORD)
+        self.words = self.entries if len(words) == len(entries) else words
         self.spans = tuple(span for entry, span in zip(entries, spans, strict=True) if entry.kind == _WORD)
 
 

@@ -194,12 +194,12 @@ class TextModel:
     def telling_words(self, scan: Scan, code: str, most: int = 4) -> list[tuple[int, int]]:
         """Ranges of the words that speak most for a code, for the evidence of a finding that no frame explains."""
         column = self._places[code]
-        shares = [
-            (float(self._shares[word.row, column]), place)
-            for place, word in enumerate(scan.words)
-            if len(word.word) > 2
-        ]
-        return [(place, place + 1) for share, place in sorted(shares, reverse=True)[:most] if share > 0]
+        shares = self._shares[[word.row for word in scan.words], column].tolist()
+        ranked = sorted(
+            ((share, place) for place, share in enumerate(shares) if share > 0 and len(scan.words[place].word) > 2),
+            reverse=True,
+        )
+        return [(place, place + 1) for _, place in ranked[:most]]
 
     def remember(self, words: Sequence[Entry]) -> None:
         """Sum the shares of words not met before; where there may not be room for all, forget those met before."""
