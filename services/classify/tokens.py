@@ -129,6 +129,7 @@ class Vocabulary:
         self._whole = frozenset(whole_words)
         self._slang = dict(slang)
         self._forms = frozenset(forms) | frozenset(self._roots) | self._whole | frozenset(self._slang.values())
+        self._longest_misspelt = 1 + max(map(len, self._forms), default=0)
         self._by_skeleton: dict[str, list[str]] = {}
         self._by_deletion: dict[str, str] = {}
         for form in sorted(self._forms, key=lambda form: (len(form), form)):
@@ -215,7 +216,7 @@ class Vocabulary:
                 if len(form) > len(word) and _is_subsequence(word, form):
                     yield form
             yield from self._voweless(word)
-        if len(word) >= 6:
+        if 6 <= len(word) <= self._longest_misspelt:
             longer = self._by_deletion.get(word)
             if longer:
                 yield longer

@@ -87,3 +87,7 @@ def test_a_misspelling_means_the_same_in_every_process() -> None:
     words = ["kampung", "kampang", "kemping"]
     keys = {Vocabulary(forms=order, roots=[], slang={}).keys("kmpng") for order in (words, words[::-1])}
     assert keys == {("kampang",)}
+
+
+def test_a_word_without_end_is_no_misspelling_and_costs_little() -> None:
+    assert VOCABULARY.keys("pri" * 1_000_000) == ()
