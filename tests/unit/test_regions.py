@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shared.contracts import Region
 from shared.regions import RegionResolver
+from shared.regions.mentions import cut
 
 REPOSITORY = Path(__file__).parents[2]
 SAMPLES = REPOSITORY.parent / "shared" / "samples"
@@ -233,3 +234,10 @@ _NAMES = [
 def test_any_heap_of_names_and_cues_is_answered(resolver: RegionResolver, words: list[str]) -> None:
     region = resolver.resolve(" ".join(words))
     assert region is None or resolver.name(region.code) == region.name
+
+
+@given(st.text(alphabet="aK. -_'\n,#@9dibo", max_size=40) | st.text(max_size=40))
+@settings(max_examples=400, deadline=None)
+def test_words_are_the_same_whether_a_text_is_cut_in_parts_or_whole(text: str) -> None:
+    whole = cut(text.replace(" ", "\u2002"))  # a space at which no text is parted
+    assert (cut(text).spelt, cut(text).lower) == (whole.spelt, whole.lower)
