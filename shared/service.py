@@ -15,16 +15,19 @@ from typing import Any
 import structlog
 import uvicorn
 from faststream import FastStream
+from faststream.redis import RedisBroker
 from faststream.specification import AsyncAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from redis.exceptions import RedisError
 
-from shared.bus.connection import connect, make_broker
+from shared.bus.connection import Cluster, Connections, make_broker
 from shared.bus.consumer import Handle, StreamConsumer
 from shared.bus.errors import DependencyAwayError
 from shared.bus.healing import heal_reads, until_redis_answers
+from shared.bus.partitions import PREFIX, Partitions
 from shared.bus.streams import Stream, ensure_all_groups
+from shared.config.errors import ConfigError
 from shared.http import Receive, Scope, Send, respond
 from shared.observability.faults import describe_fault
 from shared.server import BoundedHead
@@ -35,7 +38,7 @@ log = structlog.get_logger()
 Route = Callable[[Scope, Receive, Send], Awaitable[None]]
 Check = Callable[[], Awaitable[None]]
 
-SOCKET_TIMEOUT_SECONDS = 10
+PATIENCE = {"socket_timeout": 10, "socket_connect_timeout": 5, "health_check_interval": 30}
 """Longer than any blocking read; a Redis that is frozen, not gone, is noticed by it."""
 CONNECTIONS = 2_000
 """More connections than that at once are answered 503."""
@@ -46,6 +49,11 @@ CLEAN_UP_SECONDS = 2.0
 class Service:
     """One service process.
 
+    Attributes:
+        redis: where the service's own keys lie; in a Redis Cluster they must carry its name as their hash tag.
+        connections: to wherever keys lie.
+        partitions: how streams are split.
+
     Args:
         name: how the service is called in logs and documents.
         settings: addresses and limits.
@@ -55,21 +63,16 @@ class Service:
     def __init__(self, name: str, settings: Settings, *, version: str = "1") -> None:
         self.name = name
         self.settings = settings
-        url = settings.redis_url.get_secret_value()
-        patience = {
-            "socket_timeout": SOCKET_TIMEOUT_SECONDS,
-            "socket_connect_timeout": 5,
-            "health_check_interval": 30,
-        }
-        self.broker = make_broker(
-            url,
-            logger=logging.getLogger("salingjaga.broker"),
-            apply_types=False,
-            graceful_timeout=GRACE_SECONDS,
-            **patience,
-        )
-        self.redis = connect(url, **patience)
-        self._document = FastStream(self.broker, specification=AsyncAPI(title=f"Salingjaga {name}", version=version))
+        self._url = settings.redis_url.get_secret_value()
+        self.partitions = Partitions(settings.partitions)
+        if Cluster.read(self._url) and settings.partitions == 1:
+            raise ConfigError("A Redis Cluster needs SALINGJAGA_PARTITIONS: as many as it has masters, or a multiple.")
+        self.connections = Connections(self._url, **PATIENCE)
+        self._document = FastStream(specification=AsyncAPI(title=f"Salingjaga {name}", version=version))
+        self._brokers: dict[int, RedisBroker] = {}
+        own = f"{PREFIX}{{{name}}}:"
+        self.redis = self.connections.of(own)
+        self._broker = self._broker_of(own)
         self._consumers: list[StreamConsumer] = []
         self._background: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._checks: list[Check] = []
@@ -82,27 +85,41 @@ class Service:
     def consume(
         self, stream: Stream, group: str, handle: Handle, *, batch_size: int, linger_seconds: float = 0.0
     ) -> None:
-        """Read `stream` in the name of `group` and give every batch to `handle`."""
-        consumer = StreamConsumer(
-            self.broker,
-            self.redis,
-            stream,
-            group,
-            handle,
-            batch_size=batch_size,
-            linger_seconds=linger_seconds,
-            claim_idle_seconds=self.settings.claim_idle_seconds,
-            max_deliveries=self.settings.max_deliveries,
-            quarantine_limit=self.settings.quarantine_limit,
-            quarantine_ratio=self.settings.quarantine_ratio,
-            quarantine_window=self.settings.quarantine_window,
-            stop=self.stop_broken,
-        )
-        self._consumers.append(consumer)
+        """Read all partitions of `stream` in the name of `group` and give every batch to `handle`."""
+        for part in stream.parts(self.partitions):
+            consumer = StreamConsumer(
+                self._broker_of(part.name),
+                self.connections,
+                self.partitions,
+                part,
+                group,
+                handle,
+                batch_size=batch_size,
+                linger_seconds=linger_seconds,
+                claim_idle_seconds=self.settings.claim_idle_seconds,
+                max_deliveries=self.settings.max_deliveries,
+                replicas=self.settings.redis_replicas,
+                quarantine_limit=self.settings.quarantine_limit,
+                quarantine_ratio=self.settings.quarantine_ratio,
+                quarantine_window=self.settings.quarantine_window,
+                stop=self.stop_broken,
+            )
+            self._consumers.append(consumer)
+
+    def _broker_of(self, key: str) -> RedisBroker:
+        place = self.connections.place(key)
+        if place not in self._brokers:
+            log_to = logging.getLogger("salingjaga.broker")
+            self._brokers[place] = make_broker(
+                self._url, key, logger=log_to, apply_types=False, graceful_timeout=GRACE_SECONDS, **PATIENCE
+            )
+            self._document.add_broker(self._brokers[place])
+        return self._brokers[place]
 
     def publishes(self, stream: Stream, schema: type[BaseModel]) -> None:
         """Say in the AsyncAPI document what this service sends to `stream`."""
-        self.broker.publisher(stream=stream.name, schema=schema, title=f"{stream.name}:{schema.__name__}")
+        for part in stream.parts(self.partitions):
+            self._broker.publisher(stream=part.name, schema=schema, title=f"{part.name}:{schema.__name__}")
 
     def run_in_background(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run `work` while the service lives; it is started when Redis answers and cancelled at the stop."""
@@ -177,9 +194,10 @@ class Service:
 
     async def _work(self) -> None:
         try:
-            await until_redis_answers(lambda: ensure_all_groups(self.redis))
-            heal_reads(await self.broker.connect(), self.redis)
-            await until_redis_answers(self.broker.start)
+            await until_redis_answers(self._ensure_groups)
+            for broker in self._brokers.values():
+                heal_reads(await broker.connect(), self._ensure_groups)
+                await until_redis_answers(broker.start)
             self._reading = True
             chores = [chore for one in self._consumers for chore in (one.look_after, one.keep_hold)]
             await _together(chores + self._background)
@@ -191,10 +209,14 @@ class Service:
             log.critical("service_failed", service=self.name, error=fault)
             self.stop_broken(fault)
         finally:
-            with contextlib.suppress(Exception):
-                await self.broker.stop()
-            for close in (*self._closers, self.redis.aclose):
+            for broker in self._brokers.values():
+                with contextlib.suppress(Exception):
+                    await broker.stop()
+            for close in (*self._closers, self.connections.aclose):
                 await close()
+
+    async def _ensure_groups(self) -> None:
+        await ensure_all_groups(self.connections.of, self.partitions)
 
     async def _healthz(self, send: Send) -> None:
         await respond(send, 200, b'{"status":"alive"}')
@@ -202,7 +224,7 @@ class Service:
     async def _readyz(self, send: Send) -> None:
         problems = []
         try:
-            await asyncio.wait_for(self.redis.ping(), 2)
+            await asyncio.wait_for(asyncio.gather(*(redis.ping() for redis in self.connections.all)), 2)
         except (RedisError, OSError, TimeoutError) as error:
             problems.append(f"Redis does not answer: {error}")
         if not self._reading and not problems:

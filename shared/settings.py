@@ -18,9 +18,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SALINGJAGA_", extra="ignore")
 
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    """One server, or sentinels: `shared/bus/connection.py`."""
+    """One server, sentinels or a cluster: `shared/bus/connection.py`."""
+    partitions: int = Field(1, ge=1, le=256)
+    """Partitions of the streams, the same for all services; with a Redis Cluster as many as masters, or a multiple."""
     redis_replicas: int = Field(0, ge=0)
-    """Replicas of Redis that must hold a submission before it is answered 202; 0 when there is a single server."""
+    """Replicas of Redis that must hold a submission before it is answered 202, and in a cluster what it leads to before
+    it is acknowledged; 0 when there is a single server."""
     clickhouse_host: str = "127.0.0.1"
     clickhouse_port: int = 8123
     clickhouse_user: str = "default"

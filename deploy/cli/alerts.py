@@ -23,6 +23,7 @@ from services.alerts import rules as rules_file
 from services.alerts.inbox import AlertDetail, AlertSummary, NotPossibleError
 from services.alerts.replay import compare
 from services.alerts.rules import AlertingRules
+from services.alerts.store import PREFIX
 from shared.bus.connection import connect
 from shared.config.yaml_file import load_yaml
 from shared.contracts import Opinion
@@ -165,7 +166,7 @@ def _run(data_dir: Path, act: Callable[[Redis], Awaitable[Answer]]) -> Answer:
     target = find_target(data_dir)
 
     async def run() -> Answer:
-        async with connect(target.redis_url, socket_timeout=10, socket_connect_timeout=5) as redis:
+        async with connect(target.redis_url, PREFIX, socket_timeout=10, socket_connect_timeout=5) as redis:
             return await act(redis)
 
     try:

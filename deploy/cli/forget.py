@@ -16,8 +16,9 @@ from deploy.cli.console import err, fail, out
 from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption
 from deploy.cli.vault import ReasonOption, ReceiptArgument, Vault, checked_receipt, open_vault
 from services.ingest.asking import CONVERSATIONS
-from shared.bus.connection import connect
+from shared.bus.connection import connect, nodes_of
 from shared.bus.message import Message
+from shared.bus.partitions import Partitions
 from shared.bus.quarantine import read_quarantine
 from shared.bus.streams import ASSESSMENTS, QUARANTINE, REPORTS, SUBMISSIONS, Stream
 
@@ -52,7 +53,7 @@ def forget(
         receipts = own if only_this else own | sent
         conversations = senders
         senders = set() if only_this and sent - own else senders
-        _check_settled(vault.redis, receipts)
+        _check_settled(vault.redis, receipts, vault.partitions)
         if not yes:
             typer.confirm(f"Forget who sent {len(receipts)} report(s), for good?", abort=True, err=True)
         for one in sorted(receipts):
@@ -63,7 +64,7 @@ def forget(
         for place in places:
             place.remove()
         with err.status("Rewriting Redis' file ..."):
-            rewritten = _rewrite_file(vault.redis)
+            rewritten = _rewrite_files(vault.redis)
         left = [place.count() for place in places]
     table = Table("where", "found", "left")
     for place, found, rest in zip(places, before, left, strict=True):
@@ -104,9 +105,14 @@ def _reports(vault: Vault) -> str:
     return f"{vault.settings.clickhouse_database}.report_rows"
 
 
-def _check_settled(redis: Redis, receipts: Collection[str]) -> None:
+def _streams(partitions: Partitions) -> list[Stream]:
+    """The streams that a report lies in on its way."""
+    return [part for stream in (SUBMISSIONS, REPORTS, ASSESSMENTS) for part in stream.parts(partitions)]
+
+
+def _check_settled(redis: Redis, receipts: Collection[str], partitions: Partitions) -> None:
     """Leave when a report is still on its way: removed now, it would be lost, and it must stay."""
-    for stream in (SUBMISSIONS, REPORTS, ASSESSMENTS):
+    for stream in _streams(partitions):
         ids = set(_entries(redis, stream, receipts))
         groups: Any = redis.xinfo_groups(stream.name) if ids else []
         for group in groups:
@@ -138,7 +144,7 @@ def _places(vault: Vault, receipts: list[str], senders: Collection[str], convers
             run(f"ALTER TABLE {submissions} DELETE WHERE {mine}"),
         )
     ]
-    places += [_in_stream(redis, stream, receipts) for stream in (SUBMISSIONS, REPORTS, ASSESSMENTS)]
+    places += [_in_stream(redis, stream, receipts) for stream in _streams(vault.partitions)]
     places += [
         Place(
             f"Redis {QUARANTINE.name}",
@@ -226,7 +232,7 @@ async def _cases(vault: Vault, senders: Collection[str], *, remove: bool) -> int
         kept = (replace(one, sender="") if one.sender in senders else one for one in case.sightings)
         return Change(replace(case, sightings=tuple(kept)))
 
-    async with connect(vault.settings.redis_url.get_secret_value()) as redis:
+    async with connect(vault.settings.redis_url.get_secret_value(), CASES) as redis:
         store = CaseStore(redis)
         keys = [key.decode() async for key in redis.scan_iter(match=CASES, count=PAGE)]
         if remove:
@@ -237,13 +243,18 @@ async def _cases(vault: Vault, senders: Collection[str], *, remove: bool) -> int
 
 async def _patterns(vault: Vault, senders: Collection[str], *, remove: bool) -> int:
     from services.alerts.ledger import Ledger
+    from services.alerts.store import PREFIX
 
-    async with connect(vault.settings.redis_url.get_secret_value()) as redis:
+    async with connect(vault.settings.redis_url.get_secret_value(), PREFIX) as redis:
         return await Ledger(redis).forget_senders(senders, remove=remove)
 
 
+def _rewrite_files(redis: Redis) -> bool:
+    """Have Redis (in a cluster, every node) write its file anew, without what was removed. Returns whether all have."""
+    return all(_rewrite_file(node) for node in nodes_of(redis))
+
+
 def _rewrite_file(redis: Redis) -> bool:
-    """Have Redis write its file anew, without what was removed. Returns whether that is done."""
     if not redis.info("persistence").get("aof_enabled"):
         return True
     started = datetime.now(UTC)

@@ -86,7 +86,7 @@ def _body(one: store.Quarantined, reason: str, data_dir: Path) -> bytes:
     """The bytes of a message, opened when they are sealed; the look is in the audit before."""
     with open_vault(data_dir) as vault:
         vault.audit("quarantine show", receipt=one.receipt, reason=reason, details=one.id)
-        if one.stream != SUBMISSIONS.name:
+        if one.stream not in {stream.name for stream in SUBMISSIONS.parts(vault.partitions)}:
             return one.body
         try:
             source = one.fields.get(b"source", b"").decode("utf-8", "replace")
@@ -106,8 +106,9 @@ def replay(
     """Put messages back on their streams."""
     with _redis(data_dir) as redis:
         chosen = _chosen(redis, ids, all_, group, containing)
+        partitions = find_target(data_dir).partitions
         for one in chosen:
-            store.replay(redis, one)
+            store.replay(redis, one, partitions)
     out.print(f"{len(chosen)} put back")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import typer
@@ -172,7 +172,10 @@ def _missing(vault: Vault, expected: list[Expected]) -> list[Expected]:
     remaining = iter(expected)
     while some := list(islice(remaining, LOOKED_UP_AT_ONCE)):
         receipts = [one.submission.receipt for one in some]
-        under_way: Any = vault.redis.mget([receipt_key(receipt) for receipt in receipts])
+        with vault.redis.pipeline(transaction=False) as pipe:
+            for receipt in receipts:
+                pipe.get(receipt_key(receipt, vault.partitions))
+            under_way = pipe.execute()
         named = {"receipts": receipts, "ids": [str(one.submission.report_id) for one in some]}
         arrived = {str(row[0]) for row in vault.rows(sql, named)}
         arrived |= {receipt for receipt, value in zip(receipts, under_way, strict=True) if value is not None}

@@ -67,7 +67,7 @@ def _put_back(vault: Vault, part: list[tuple[str, str]], replayed: set[str]) -> 
     Adds the receipts that were put back to `replayed`; what stands there already is left out. Returns the receipts of
     joined reports that cannot be made again, since a message of theirs is not kept any more.
     """
-    while int(vault.redis.xlen(SUBMISSIONS.name)) > MOST_WAITING:
+    while sum(int(vault.redis.xlen(stream.name)) for stream in SUBMISSIONS.parts(vault.partitions)) > MOST_WAITING:
         time.sleep(PAUSE_SECONDS)
     reports = vault.joined_reports([receipt for receipt, _ in part])
     joined = {receipt for receipts in reports.values() for receipt in receipts}
@@ -81,16 +81,21 @@ def _put_back(vault: Vault, part: list[tuple[str, str]], replayed: set[str]) -> 
     incomplete = set[str]()
     with vault.redis.pipeline(transaction=False) as pipe:
         for one in stored:
-            pipe.xadd(SUBMISSIONS.name, one.entry() | {b"replayed": b"1"})  # type: ignore[arg-type]
+            pipe.xadd(_stream_of(one.receipt, vault), one.entry() | {b"replayed": b"1"})  # type: ignore[arg-type]
             replayed.add(one.receipt)
         for opener, receipts in reports.items():
             if not newest.keys() >= {*receipts}:
                 incomplete.add(opener)
             elif opener not in replayed:
-                pipe.xadd(SUBMISSIONS.name, _whole(opener, [newest[receipt] for receipt in receipts]))  # type: ignore[arg-type]
+                whole = _whole(opener, [newest[receipt] for receipt in receipts])
+                pipe.xadd(_stream_of(opener, vault), whole)  # type: ignore[arg-type]
                 replayed.update(receipts)
         pipe.execute()
     return incomplete
+
+
+def _stream_of(receipt: str, vault: Vault) -> str:
+    return SUBMISSIONS.part(vault.partitions.of(receipt), vault.partitions).name
 
 
 def _whole(opener: str, parts: list[Stored]) -> dict[bytes, bytes]:

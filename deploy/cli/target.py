@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from deploy.embedded.data_dir import DataDir, EmbeddedError
+from shared.bus.partitions import UNDIVIDED, Partitions
 from shared.settings import Settings, get_settings
 
 DataDirOption = Annotated[
@@ -22,6 +23,7 @@ class Target:
 
     webhook_url: str
     redis_url: str
+    partitions: Partitions
     clickhouse_host: str
     clickhouse_port: int
     analyst_user: str
@@ -51,6 +53,7 @@ def find_target(data_dir: Path) -> Target:
     return Target(
         webhook_url=runtime.webhook_url,
         redis_url=f"redis://:{credentials.redis_password}@127.0.0.1:{runtime.redis_port}/0",
+        partitions=UNDIVIDED,
         clickhouse_host="127.0.0.1",
         clickhouse_port=runtime.clickhouse_port,
         analyst_user=credentials.analyst_user,
@@ -64,6 +67,7 @@ def _from_environment(settings: Settings) -> Target:
     return Target(
         webhook_url=os.environ.get("SALINGJAGA_WEBHOOK_URL", f"http://{settings.host}:{settings.port}"),
         redis_url=settings.redis_url.get_secret_value(),
+        partitions=Partitions(settings.partitions),
         clickhouse_host=settings.clickhouse_host,
         clickhouse_port=settings.clickhouse_port,
         analyst_user=settings.clickhouse_user,

@@ -23,6 +23,7 @@ from deploy.cli.console import fail
 from deploy.embedded.data_dir import DataDir, EmbeddedError
 from deploy.embedded.system import HOST, without_proxy
 from shared.bus.connection import connect_blocking
+from shared.bus.partitions import Partitions
 from shared.bus.receipts import parse_receipt
 from shared.settings import Settings, get_settings
 from shared.vault.envelope import CannotOpenError, Envelope, Opener, WrappedKey, binding_of
@@ -63,6 +64,7 @@ class Vault:
         self.settings = settings
         self.clickhouse = clickhouse
         self.redis = redis
+        self.partitions = Partitions(settings.partitions)
         self.database = settings.vault_database
 
     def opener(self) -> Opener:
@@ -179,6 +181,7 @@ def vault_settings(data_dir: Path) -> Settings:
         return settings
     own = {
         "redis_url": f"redis://:{credentials.redis_password}@{HOST}:{runtime.redis_port}/0",
+        "partitions": 1,
         "clickhouse_host": HOST,
         "clickhouse_port": runtime.clickhouse_port,
         "clickhouse_user": credentials.clickhouse_user,

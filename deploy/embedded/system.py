@@ -102,6 +102,7 @@ class EmbeddedSystem:
     def _environment(self, credentials: Credentials) -> dict[str, str]:
         own = {
             "SALINGJAGA_REDIS_URL": f"redis://:{credentials.redis_password}@{HOST}:{self._ports['redis']}/0",
+            "SALINGJAGA_PARTITIONS": "1",
             "SALINGJAGA_CLICKHOUSE_HOST": HOST,
             "SALINGJAGA_CLICKHOUSE_PORT": str(self._ports["clickhouse"]),
             "SALINGJAGA_CLICKHOUSE_USER": credentials.clickhouse_user,

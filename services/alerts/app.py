@@ -38,7 +38,7 @@ def build(settings: Settings) -> Service:
     calendar = WatchedFile(settings.config_file("calendar.yaml"), Calendar)
 
     service = Service("alerts", settings)
-    store = CaseStore(service.redis, rules.content.memory.length)
+    store = CaseStore(service.redis, rules.content.memory.length, settings.redis_replicas)
     renderer = Renderer(lambda: calendar.content)
     announcer = Announcer(
         lambda: officers.content, lambda: rules.content, lambda: calendar.content, renderer, settings.notification_file

@@ -19,6 +19,7 @@ from redis.exceptions import ResponseError
 from services.alerts.case import Case, Reason
 from shared.bus.errors import DependencyAwayError
 from shared.bus.healing import AWAY
+from shared.bus.replicas import hold
 from shared.bus.streams import ALERT_EVENTS
 from shared.contracts import AlertEvent, Delivery, RiskClass, Severity, Verdict
 from shared.observability import metrics
@@ -37,6 +38,7 @@ _DELIVERY = f"{PREFIX}delivery:"
 _HELD_DUE = f"{PREFIX}held-due"
 _HELD = f"{PREFIX}held:"
 _TOLD = f"{PREFIX}told:"
+_HELD_BY_REPLICAS = f"{PREFIX}held-by-replicas"
 TALLIES = f"{PREFIX}tallies"
 """What every region and class usually has, as their cases say; kept when a case is forgotten."""
 
@@ -202,10 +204,16 @@ class CaseStore:
     Args:
         redis: the connection.
         memory: how long a case without an open alert is remembered.
+        replicas: how many replicas `hold` waits for.
     """
 
     redis: "Redis"
     memory: timedelta = field(default=timedelta(days=30))
+    replicas: int = 0
+
+    async def hold(self) -> None:
+        """Return when the replicas hold all that was written so far."""
+        await answered(hold(self.redis, _HELD_BY_REPLICAS, self.replicas))
 
     async def update(self, decisions: Mapping[str, Decide]) -> None:
         """Decide on each case (by its key) and write what changed; again for those that another process changed."""

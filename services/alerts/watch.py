@@ -98,6 +98,7 @@ class Watch:
             await self._take_in(found, rules)
             self._announced()
         await self._ledger.note(heard, hits, rules)
+        await self._store.hold()
         self._touched.update(hit.place[:2] for hit in hits)
 
     async def _take_in(self, found: Sequence[tuple[str, Case, News, Standing | None]], rules: AlertingRules) -> None:

@@ -79,7 +79,9 @@ def build(settings: Settings) -> Service:
             linger_seconds=settings.archive_linger_seconds,
         )
     service.run_in_background(prepare)
-    service.run_in_background(lambda: keep_trimming(service.redis, retention, lambda: datetime.now(UTC)))
+    service.run_in_background(
+        lambda: keep_trimming(service.connections.of, service.partitions, retention, lambda: datetime.now(UTC))
+    )
     service.ready_when(warehouse.ping)
     service.close_at_the_end(warehouse.close)
     return service

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from redis.asyncio import Redis
 
 from shared.bus.healing import until_redis_answers
+from shared.bus.partitions import Partitions
 from shared.bus.streams import QUARANTINE, SUBMISSIONS
 from shared.bus.trim import trim
 from shared.settings import Settings
@@ -79,7 +80,9 @@ async def apply_periods(warehouse: Warehouse, retention: Retention, settings: Se
     return changed
 
 
-async def trim_redis(redis: Redis, retention: Retention, now: datetime) -> int:
+async def trim_redis(
+    client_of: Callable[[str], Redis], partitions: Partitions, retention: Retention, now: datetime
+) -> int:
     """Remove from Redis what has been kept long enough.
 
     Of the quarantine: what is older than its period. Of submissions: all that every group has acknowledged, to the last
@@ -89,17 +92,22 @@ async def trim_redis(redis: Redis, retention: Retention, now: datetime) -> int:
         Entries removed.
     """
     oldest = now - timedelta(days=retention.quarantine_days)
-    removed = int(await redis.xtrim(QUARANTINE.name, minid=str(int(oldest.timestamp() * 1000)), approximate=False))
+    minid = str(int(oldest.timestamp() * 1000))
+    removed = int(await client_of(QUARANTINE.name).xtrim(QUARANTINE.name, minid=minid, approximate=False))
     if removed:
         log.warning("quarantine_expired", count=removed, days=retention.quarantine_days)
-    return removed + await trim(redis, SUBMISSIONS, to_the_last=True)
+    for stream in SUBMISSIONS.parts(partitions):
+        removed += await trim(client_of(stream.name), stream, to_the_last=True)
+    return removed
 
 
-async def keep_trimming(redis: Redis, retention: Retention, now: Callable[[], datetime]) -> None:
+async def keep_trimming(
+    client_of: Callable[[str], Redis], partitions: Partitions, retention: Retention, now: Callable[[], datetime]
+) -> None:
     """Trim again and again; until cancelled."""
 
     async def once() -> None:
-        await trim_redis(redis, retention, now())
+        await trim_redis(client_of, partitions, retention, now())
 
     while True:
         await until_redis_answers(once)

@@ -10,7 +10,7 @@ from services.classify.engine import Classifier, Told
 from shared.bus.errors import UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
-from shared.bus.streams import ASSESSMENTS, REPORTS
+from shared.bus.streams import ASSESSMENTS
 from shared.contracts import Assessment, Kind, ReceiptStage, Report
 from shared.observability import metrics
 
@@ -38,7 +38,7 @@ class Assessor:
             if assessment.judgement.kind is Kind.CLASSIFY_FAILED:
                 # Visible in every list as not classified, and kept to be classified again: `quarantine replay`.
                 reason = f"classification failed: {assessment.judgement.reason}"
-                outbox.quarantine(message, stream=REPORTS, group=GROUP, error=reason, attempts=1)
+                outbox.quarantine(message, group=GROUP, error=reason, attempts=1)
             else:
                 outbox.move_receipts(assessment.report, ReceiptStage.ASSESSED)
 

@@ -5,7 +5,9 @@ a clock, and a thousand concurrent ones cost a few round trips.
 """
 
 import asyncio
+import hashlib
 import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
@@ -14,8 +16,10 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from services.ingest.submission import Submission
+from shared.bus.connection import Connections
+from shared.bus.partitions import UNDIVIDED, Partitions
 from shared.bus.receipts import receipt_key, receipt_value
-from shared.bus.streams import SUBMISSIONS
+from shared.bus.streams import SUBMISSIONS, Stream
 from shared.contracts import ReceiptStage
 from shared.vault.envelope import Sealer, binding_of
 
@@ -41,6 +45,8 @@ for i, one in ipairs(cmsgpack.unpack(ARGV[2])) do
 end
 return new
 """
+_SHA = hashlib.sha1(_ACCEPT.encode(), usedforsecurity=False).hexdigest()
+"""What Redis knows the script by."""
 _pack = msgspec.msgpack.encode
 _PER_CALL = 200
 _MOST_WAITING = 50_000
@@ -52,24 +58,33 @@ class OverloadedError(Exception):
 
 
 class Acceptor:
-    """Writes submissions to their stream.
+    """Writes submissions to their stream, each to the partition of its receipt.
 
     Args:
-        redis: connection to the server that keeps them.
+        connections: to the servers that keep them.
         sealer: seals each body before it leaves this process, so that nothing lies in clear in Redis or its files.
         receipt_seconds: how long a receipt and its duplicate check are remembered.
         replicas: how many replicas of that server must hold a submission as well before it counts as kept.
+        partitions: how the stream is split.
     """
 
-    def __init__(self, redis: Redis, sealer: Sealer, *, receipt_seconds: int, replicas: int = 0) -> None:
-        self._redis = redis
+    def __init__(
+        self,
+        connections: Connections,
+        sealer: Sealer,
+        *,
+        receipt_seconds: int,
+        replicas: int = 0,
+        partitions: Partitions = UNDIVIDED,
+    ) -> None:
+        self._connections = connections
+        self._partitions = partitions
         self._sealer = sealer
         self._replicas = replicas
         self._receipt_seconds = receipt_seconds
         self._waiting: list[tuple[Sequence[Submission], asyncio.Future[list[bool]]]] = []
         self._waiting_submissions = 0
         self._writer: asyncio.Task[None] | None = None
-        self._script_sha = ""
 
     async def accept(self, submissions: Sequence[Submission]) -> list[bool]:
         """Keep submissions durably.
@@ -93,36 +108,52 @@ class Acceptor:
         while self._waiting:
             taken, self._waiting, self._waiting_submissions = self._waiting, [], 0
             together = [submission for submissions, _ in taken for submission in submissions]
+            answers = iter(await self._write_apart(together))
+            for submissions, kept in taken:
+                theirs = list(itertools.islice(answers, len(submissions)))
+                if kept.done():
+                    continue
+                if None in theirs:
+                    kept.set_exception(OverloadedError("the store of submissions does not answer"))
+                else:
+                    kept.set_result([bool(one) for one in theirs])
+
+    async def _write_apart(self, submissions: Sequence[Submission]) -> list[bool | None]:
+        """Write each to its partition; for each whether it is new, or `None` when it could not be kept."""
+        places: dict[int, list[int]] = defaultdict(list)
+        for place, one in enumerate(submissions):
+            places[self._partitions.of(one.receipt)].append(place)
+        found: list[bool | None] = [None] * len(submissions)
+
+        async def one_partition(partition: int, theirs: list[int]) -> None:
             try:
-                answers = iter(await self._write(together))
+                answers = await self._write(partition, [submissions[place] for place in theirs])
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for an answer for ever
-                log.warning("submissions_not_kept", count=len(together), error=str(error))
-                for _, kept in taken:
-                    if not kept.done():
-                        kept.set_exception(OverloadedError("the store of submissions does not answer"))
+                log.warning("submissions_not_kept", count=len(theirs), error=str(error))
             else:
-                for submissions, kept in taken:
-                    news = list(itertools.islice(answers, len(submissions)))
-                    if not kept.done():
-                        kept.set_result(news)
+                for place, answer in zip(theirs, answers, strict=True):
+                    found[place] = answer
 
-    async def _write(self, submissions: list[Submission]) -> list[bool]:
-        if not self._script_sha:
-            self._script_sha = await self._redis.script_load(_ACCEPT)
+        await asyncio.gather(*(one_partition(partition, theirs) for partition, theirs in places.items()))
+        return found
+
+    async def _write(self, partition: int, submissions: list[Submission]) -> list[bool]:
+        stream = SUBMISSIONS.part(partition, self._partitions)
+        redis = self._connections.of(stream.name)
         try:
-            return await self._run_script(submissions)
-        except NoScriptError:  # Redis was restarted or emptied
-            self._script_sha = await self._redis.script_load(_ACCEPT)
-            return await self._run_script(submissions)
+            return await self._run_script(redis, stream, submissions)
+        except NoScriptError:  # it is new to this server, or the server was restarted or emptied
+            await redis.script_load(_ACCEPT)
+            return await self._run_script(redis, stream, submissions)
 
-    async def _run_script(self, submissions: list[Submission]) -> list[bool]:
-        async with self._redis.pipeline(transaction=False) as pipe:
+    async def _run_script(self, redis: Redis, stream: Stream, submissions: list[Submission]) -> list[bool]:
+        async with redis.pipeline(transaction=False) as pipe:
             for start in range(0, len(submissions), _PER_CALL):
                 part = submissions[start : start + _PER_CALL]
-                keys = [SUBMISSIONS.name, *(receipt_key(one.receipt) for one in part)]
+                keys = [stream.name, *(receipt_key(one.receipt, self._partitions) for one in part)]
                 entries = _pack([_entry(one) for one in part])
                 bodies = [self._sealer.seal(one.body, binding_of(one.receipt, one.source)) for one in part]
-                pipe.evalsha(self._script_sha, len(keys), *keys, self._receipt_seconds, entries, *bodies)
+                pipe.evalsha(_SHA, len(keys), *keys, self._receipt_seconds, entries, *bodies)
             if self._replicas:
                 pipe.wait(self._replicas, _REPLICA_MILLISECONDS)
             answers = await pipe.execute()

@@ -1,8 +1,8 @@
 """Wiring of ingest."""
 
-from services.ingest.asking import Asking
+from services.ingest.asking import CONVERSATIONS, Asking
 from services.ingest.conversations import Conversations
-from services.ingest.incidents import Incidents
+from services.ingest.incidents import KEY, Incidents
 from services.ingest.normaliser import Normaliser
 from services.ingest.sources import Sources
 from services.ingest.webhook import Webhook
@@ -38,8 +38,8 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
             opener=Opener(ring),
             sender_key=sender_key,
             source=lambda name: senders.content.sources.get(name),  # noqa: PLW0108 - the content may be replaced
-            incidents=Incidents(service.redis, megabytes=settings.incident_megabytes),
-            conversations=Conversations(service.redis),
+            incidents=Incidents(service.connections.of(KEY), megabytes=settings.incident_megabytes),
+            conversations=Conversations(service.connections.of(CONVERSATIONS)),
         )
         service.consume(SUBMISSIONS, "normaliser", work.handle, batch_size=settings.normalise_batch)
         service.publishes(REPORTS, Report)
@@ -58,12 +58,16 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
 
         door = Webhook(
             settings,
-            service.redis,
+            service.connections,
             Sealer(ring),
             WatchedFile(settings.config_file("sources.yaml"), Sources),
             knows_region=lambda name: resolver.resolve("", hint=name) is not None,
             is_archived=is_archived,
-            asking=Asking(service.redis, lambda text: resolver.resolve(text) is not None, sender_key),
+            asking=Asking(
+                service.connections.of(CONVERSATIONS),
+                lambda text: resolver.resolve(text) is not None,
+                sender_key,
+            ),
         )
         service.serve_rest(door)
         service.close_at_the_end(warehouse.close)

@@ -78,7 +78,8 @@ class Normaliser:
         if self._incidents:
             reports = await self._incidents.join(reports)
         for report in reports:
-            outbox.publish(REPORTS, report.model_dump_json().encode())
+            where = report.region.code if report.region else report.receipt
+            outbox.publish(REPORTS, report.model_dump_json().encode(), by=where)
             outbox.move_receipts(report, ReceiptStage.NORMALISED)
 
     def normalise(self, submission: Submission) -> Report:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -26,9 +27,11 @@ from services.ingest.receipt_page import HEADERS, PAGE, STAGE_WORDS, receipt_pag
 from services.ingest.signature import SignatureError
 from services.ingest.sources import Source, Sources
 from services.ingest.submission import Submission
+from shared.bus.connection import Connections
 from shared.bus.errors import DependencyAwayError
+from shared.bus.partitions import Partitions
 from shared.bus.receipts import parse_receipt, read_receipt_value, receipt_key
-from shared.bus.streams import FLOWING
+from shared.bus.streams import flowing_parts
 from shared.config.errors import ConfigError
 from shared.config.yaml_file import WatchedFile
 from shared.contracts import ReceiptStage
@@ -63,7 +66,7 @@ class Webhook:
 
     Args:
         settings: limits.
-        redis: where submissions are kept.
+        connections: to where submissions are kept.
         sealer: seals them.
         sources: who may send.
         knows_region: whether a region given by a sender exists.
@@ -74,7 +77,7 @@ class Webhook:
     def __init__(
         self,
         settings: Settings,
-        redis: Redis,
+        connections: Connections,
         sealer: Sealer,
         sources: WatchedFile[Sources],
         *,
@@ -83,13 +86,18 @@ class Webhook:
         asking: Asking,
     ) -> None:
         self._settings = settings
-        self._redis = redis
+        self._connections = connections
+        self._partitions = Partitions(settings.partitions)
         self._sources = sources
         self._knows_region = knows_region
         self._is_archived = is_archived
         self._asking = asking
         self._acceptor = Acceptor(
-            redis, sealer, receipt_seconds=settings.receipt_days * 86_400, replicas=settings.redis_replicas
+            connections,
+            sealer,
+            receipt_seconds=settings.receipt_days * 86_400,
+            replicas=settings.redis_replicas,
+            partitions=self._partitions,
         )
         self._keys: dict[str, tuple[bytes, ...]] = {}
         self._active: dict[str, Source] = {}
@@ -279,21 +287,34 @@ class Webhook:
 
     async def _watch_backlog(self) -> None:
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for stream in FLOWING:
-                    pipe.xlen(stream.name)
-                pipe.info("memory")
-                *lengths, memory = await pipe.execute()
+            longest, fullest = await self._fill()
         except (RedisError, OSError):
             self._overload = "The store of submissions does not answer."
             return
-        if max(lengths) > self._settings.backlog_high_water:
+        if longest > self._settings.backlog_high_water:
             self._overload = "Too many reports wait to be processed."
-        elif memory["maxmemory"] and memory["used_memory"] > MEMORY_SHARE * memory["maxmemory"]:
+        elif fullest > MEMORY_SHARE:
             # What is under way needs room to flow on: a Redis that is full to the brim can acknowledge nothing.
             self._overload = "The store of submissions is nearly full."
         else:
             self._overload = ""
+
+    async def _fill(self) -> tuple[int, float]:
+        """How many entries the longest stream has, and which share of its memory the fullest server uses."""
+        names: dict[Redis, list[str]] = defaultdict(list)
+        for stream in flowing_parts(self._partitions):
+            names[self._connections.of(stream.name)].append(stream.name)
+
+        async def fill_of(redis: Redis, its: list[str]) -> tuple[int, float]:
+            async with redis.pipeline(transaction=False) as pipe:
+                for name in its:
+                    pipe.xlen(name)
+                pipe.info("memory")
+                *lengths, memory = await pipe.execute()
+            return max(lengths), memory["used_memory"] / memory["maxmemory"] if memory["maxmemory"] else 0.0
+
+        found = await asyncio.gather(*(fill_of(redis, its) for redis, its in names.items()))
+        return max(length for length, _ in found), max(share for _, share in found)
 
     def _try_new_sources(self) -> None:
         try:
@@ -333,7 +354,8 @@ class Webhook:
         if receipt is None:
             raise Refusal(404, "Not a receipt", "A receipt reads SJ-XXXX-XXXX-XXXX-XXXX; check each character.")
         try:
-            value = await self._redis.get(receipt_key(receipt))
+            key = receipt_key(receipt, self._partitions)
+            value = await self._connections.of(key).get(key)
             if value:
                 return receipt, read_receipt_value(value)
             now = time.monotonic()

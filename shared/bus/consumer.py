@@ -20,13 +20,15 @@ from faststream import AckPolicy
 from faststream.redis import RedisBroker, StreamSub
 from faststream.redis.message import FAKE_CONSUMER
 from faststream.redis.message import RedisBatchStreamMessage as BatchMessage
-from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError, ResponseError
 
+from shared.bus.connection import Connections
 from shared.bus.errors import DependencyAwayError, SenderAtFaultError, ServiceBrokenError, UnprocessableError
 from shared.bus.healing import AWAY, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, until_redis_answers
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
+from shared.bus.partitions import Partitions
 from shared.bus.streams import Stream
 from shared.bus.trim import trim
 from shared.observability import metrics
@@ -54,10 +56,12 @@ class StreamConsumer:
 
     Args:
         broker: FastStream's broker; it reads, this class does the rest.
-        redis: connection for acknowledging, handing on and claiming.
-        stream, group: what is read and in whose name.
+        connections: for acknowledging, handing on and claiming.
+        partitions: how streams are split.
+        stream, group: what is read (one partition of it) and in whose name.
         handle: handles a batch, see `Handle`.
         batch_size: most messages in one batch.
+        replicas: how many replicas must hold what a batch leads to elsewhere before it is acknowledged.
         linger_seconds: how long a batch that is not full waits for more, for targets that prefer few large writes.
         claim_idle_seconds: after how long an unacknowledged message is taken over from its consumer.
         max_deliveries: how often a message may be taken over before it goes to quarantine unhandled.
@@ -69,7 +73,8 @@ class StreamConsumer:
     def __init__(
         self,
         broker: RedisBroker,
-        redis: Redis,
+        connections: Connections,
+        partitions: Partitions,
         stream: Stream,
         group: str,
         handle: Handle,
@@ -81,12 +86,16 @@ class StreamConsumer:
         quarantine_ratio: float,
         quarantine_window: int,
         stop: Callable[[str], None],
+        replicas: int = 0,
         linger_seconds: float = 0.0,
     ) -> None:
         self.stream = stream
         self.group = group
         self._handle = handle
-        self._redis = redis
+        self._connections = connections
+        self._redis = connections.of(stream.name)
+        self._partitions = partitions
+        self._replicas = replicas
         self._batch_size = batch_size
         self._linger_seconds = linger_seconds
         self._claim_idle_seconds = claim_idle_seconds
@@ -180,7 +189,7 @@ class StreamConsumer:
             metrics.messages.labels(self.stream.name, self.group).inc(len(batch))
 
     async def _handled(self, batch: list[Message]) -> Outbox:
-        outbox = Outbox()
+        outbox = Outbox(self.stream, self._partitions)
         try:
             await self._until_dependencies_answer(batch, outbox)
         except ServiceBrokenError as error:
@@ -225,8 +234,8 @@ class StreamConsumer:
             raise ServiceBrokenError(reason)
         log.error("message_quarantined", stream=self.stream.name, group=self.group, id=message.id.decode(), error=error)
         metrics.quarantined.labels(self.stream.name, self.group).inc()
-        outbox = Outbox()
-        outbox.quarantine(message, stream=self.stream, group=self.group, error=error, attempts=attempts)
+        outbox = Outbox(self.stream, self._partitions)
+        outbox.quarantine(message, group=self.group, error=error, attempts=attempts)
         return outbox
 
     def _what_is_broken(self) -> str:
@@ -239,13 +248,10 @@ class StreamConsumer:
         return ""
 
     async def _settle(self, batch: list[Message], outbox: Outbox) -> None:
-        async def write() -> None:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                outbox.write(pipe)
-                pipe.xack(self.stream.name, self.group, *(message.id for message in batch))
-                await pipe.execute()
+        def acknowledge(pipe: Pipeline) -> None:
+            pipe.xack(self.stream.name, self.group, *(message.id for message in batch))
 
-        await until_redis_answers(write)
+        await until_redis_answers(lambda: outbox.write(self._connections, acknowledge, self._replicas))
 
     # What dead consumers left
 

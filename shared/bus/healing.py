@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,
@@ -14,8 +13,6 @@ from redis.exceptions import (
     ResponseError,
     TimeoutError,
 )
-
-from shared.bus.streams import ensure_all_groups
 
 log = structlog.get_logger()
 
@@ -55,12 +52,12 @@ async def until_redis_answers(act: Callable[[], Awaitable[Any]]) -> None:
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-def heal_reads(reader: Any, redis: Redis) -> None:
+def heal_reads(reader: Any, ensure_groups: Callable[[], Awaitable[None]]) -> None:
     """Let the broker's own connection survive what would end or stall its subscribers.
 
     FastStream asks the application to exit when a consumer group has vanished, and pauses five seconds, with a
     traceback, whenever Redis is away. Here both are healed before FastStream sees them: the group is created again at
-    its stream's beginning, and the read is tried again shortly.
+    its stream's beginning by `ensure_groups`, and the read is tried again shortly.
     """
     read = reader.xreadgroup
     pause = FIRST_PAUSE_SECONDS
@@ -73,7 +70,7 @@ def heal_reads(reader: Any, redis: Redis) -> None:
             if "NOGROUP" not in str(error):
                 raise
             log.warning("consumer_group_vanished", cure="created again")
-            await until_redis_answers(lambda: ensure_all_groups(redis))
+            await until_redis_answers(ensure_groups)
             return []
         except AWAY as error:
             log.warning("redis_away", error=str(error), retry_in_seconds=round(pause, 1))

@@ -8,6 +8,7 @@ from typing import Any
 from redis import Redis
 
 from shared.bus.message import Message
+from shared.bus.partitions import Partitions
 from shared.bus.receipts import receipt_key, receipt_value
 from shared.bus.streams import QUARANTINE
 from shared.contracts import ReceiptStage
@@ -64,17 +65,17 @@ def find_quarantined(redis: Redis, id_: str) -> Quarantined | None:
     return _read(*found[0]) if found else None
 
 
-def replay(redis: Redis, message: Quarantined) -> None:
-    """Put a message back on its stream and out of quarantine, in one step; it then flows as if nothing had happened.
+def replay(redis: Redis, message: Quarantined, partitions: Partitions) -> None:
+    """Put a message back on its stream, then out of quarantine; it flows as if nothing had happened.
 
-    Every group of the stream reads it again; those that had it already change nothing by it.
+    Every group of the stream reads it again; those that had it already change nothing by it. Nor does it when this is
+    interrupted in between and done again.
     """
-    with redis.pipeline(transaction=True) as pipe:
-        pipe.xadd(message.stream, dict(message.fields))  # type: ignore[arg-type]
-        pipe.xdel(QUARANTINE.name, message.id)
-        for receipt in message.receipts:
-            pipe.set(receipt_key(receipt), receipt_value(ReceiptStage.RECEIVED, ""), xx=True, keepttl=True)
-        pipe.execute()
+    for receipt in message.receipts:
+        key = receipt_key(receipt, partitions)
+        redis.set(key, receipt_value(ReceiptStage.RECEIVED, ""), xx=True, keepttl=True)
+    redis.xadd(message.stream, dict(message.fields))  # type: ignore[arg-type]
+    redis.xdel(QUARANTINE.name, message.id)
 
 
 def drop(redis: Redis, message: Quarantined) -> None:

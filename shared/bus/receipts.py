@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from operator import mul
 from uuid import UUID
 
+from shared.bus.partitions import Partitions
 from shared.contracts import ReceiptStage
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U to be misread
@@ -39,9 +40,9 @@ def _check_character(values: Sequence[int]) -> str:
     return _ALPHABET[sum(map(mul, _WEIGHTS, values)) % 32]
 
 
-def receipt_key(receipt: str) -> str:
-    """The Redis key that holds a receipt's stage and the hash of its content."""
-    return f"salingjaga:receipt:{receipt}"
+def receipt_key(receipt: str, partitions: Partitions) -> str:
+    """The Redis key that holds a receipt's stage and the hash of its content; beside its submission's stream."""
+    return partitions.key(f"receipt:{receipt}", partitions.of(receipt))
 
 
 def receipt_value(stage: ReceiptStage, content_hash: str) -> str:

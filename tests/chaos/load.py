@@ -15,6 +15,7 @@ import redis
 from redis.exceptions import RedisError
 
 from services.ingest.signature import sign
+from shared.bus.partitions import UNDIVIDED
 from shared.bus.receipts import receipt_key, receipt_of, receipt_value
 from shared.bus.streams import SUBMISSIONS
 from shared.contracts import ReceiptStage
@@ -105,7 +106,7 @@ class Load:
             while True:
                 try:
                     with self.redis() as client, client.pipeline() as pipe:
-                        pipe.set(receipt_key(receipt), receipt_value(ReceiptStage.RECEIVED, "0"))
+                        pipe.set(receipt_key(receipt, UNDIVIDED), receipt_value(ReceiptStage.RECEIVED, "0"))
                         pipe.xadd(SUBMISSIONS.name, entry)  # type: ignore[arg-type]
                         pipe.execute()
                     break

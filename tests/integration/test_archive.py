@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from services.archive.app import build
 from services.archive.migrate import Migration, migrate, read_migrations
+from shared.bus.partitions import UNDIVIDED
 from shared.bus.receipts import receipt_key, receipt_value
 from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS, QUARANTINE
 from shared.config.errors import ConfigError
@@ -165,7 +166,7 @@ async def test_a_receipt_is_archived_only_when_clickhouse_has_its_report(
     archive: Service, redis_url: str, warehouse: Client
 ) -> None:
     one = an_assessment()
-    key = receipt_key(one.report.receipt)
+    key = receipt_key(one.report.receipt, UNDIVIDED)
     async with Redis.from_url(redis_url) as redis:
         await redis.set(key, receipt_value(ReceiptStage.ASSESSED, "x"), ex=100)
         await publish(redis_url, one)

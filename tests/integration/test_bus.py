@@ -15,6 +15,7 @@ from shared.bus.consumer import Handle
 from shared.bus.errors import DependencyAwayError, SenderAtFaultError, UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
+from shared.bus.partitions import UNDIVIDED
 from shared.bus.streams import ASSESSMENTS, QUARANTINE, REPORTS, SUBMISSIONS, ensure_all_groups
 from shared.bus.trim import trim
 from shared.service import Service
@@ -79,7 +80,7 @@ async def test_a_bad_message_goes_to_quarantine_alone_and_its_neighbours_flow_on
 
 
 async def test_what_a_killed_consumer_had_read_is_taken_over(client: Redis, redis_url: str) -> None:
-    await ensure_all_groups(client)
+    await ensure_all_groups(lambda _: client, UNDIVIDED)
     await submit(client, *numbers(40))
     await client.xreadgroup("normaliser", "killed", {SUBMISSIONS.name: ">"}, count=40)
     async with running(copying(redis_url)):
@@ -90,7 +91,7 @@ async def test_what_a_killed_consumer_had_read_is_taken_over(client: Redis, redi
 async def test_a_message_that_ends_every_consumer_is_put_aside_and_the_others_flow_on(
     client: Redis, redis_url: str
 ) -> None:
-    await ensure_all_groups(client)
+    await ensure_all_groups(lambda _: client, UNDIVIDED)
     await submit(client, b"deadly")
     [[_, [(deadly, _)]]] = await client.xreadgroup("normaliser", "killed", {SUBMISSIONS.name: ">"})
     for _ in range(6):
@@ -186,7 +187,7 @@ async def test_while_a_dependency_is_away_replicas_do_not_wear_out_what_they_too
     async def pending() -> list[dict[str, Any]]:
         return await client.xpending_range(SUBMISSIONS.name, "normaliser", "-", "+", 100)
 
-    await ensure_all_groups(client)
+    await ensure_all_groups(lambda _: client, UNDIVIDED)
     await submit(client, b"000000")
     await client.xreadgroup("normaliser", "killed", {SUBMISSIONS.name: ">"})
     async with contextlib.AsyncExitStack() as replicas:
@@ -283,14 +284,14 @@ async def test_a_replayed_message_flows_on_as_if_nothing_had_happened(client: Re
 
     with redis.Redis.from_url(redis_url) as operator:
         [one] = quarantine.read_quarantine(operator)
-        quarantine.replay(operator, one)
+        quarantine.replay(operator, one, UNDIVIDED)
         assert list(quarantine.read_quarantine(operator)) == []
     async with running(copying(redis_url, cured)):
         await eventually(lambda: has(client, [b"bad"]))
 
 
 async def test_a_stream_is_trimmed_only_behind_its_slowest_group(client: Redis) -> None:
-    await ensure_all_groups(client)
+    await ensure_all_groups(lambda _: client, UNDIVIDED)
     async with client.pipeline(transaction=False) as pipe:
         for body in numbers(20_000):
             pipe.xadd(ASSESSMENTS.name, {b"body": body})

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from services.archive.app import build
 from services.archive.migrate import migrate, read_migrations
 from services.archive.retention import Retention, apply_periods, trim_redis
+from shared.bus.partitions import UNDIVIDED
 from shared.bus.streams import QUARANTINE, SUBMISSIONS, ensure_all_groups
 from shared.config.errors import ConfigError
 from shared.config.yaml_file import load_yaml
@@ -89,7 +90,7 @@ async def test_rows_past_their_period_go_when_it_is_applied_and_the_others_stay(
 
 async def test_redis_keeps_nothing_that_all_have_read_and_no_quarantine_past_its_period(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis:
-        await ensure_all_groups(redis)
+        await ensure_all_groups(lambda _: redis, UNDIVIDED)
         for number in range(5):
             await redis.xadd(SUBMISSIONS.name, {b"body": b"%d" % number})
         old, young = (int((NOW - timedelta(days=days)).timestamp() * 1000) for days in (91, 89))
@@ -102,15 +103,15 @@ async def test_redis_keeps_nothing_that_all_have_read_and_no_quarantine_past_its
             await redis.xack(SUBMISSIONS.name, group, *(id_ for id_, _ in done))
 
         await read_all("normaliser")
-        await trim_redis(redis, Retention(), NOW)
+        await trim_redis(lambda _: redis, UNDIVIDED, Retention(), NOW)
         assert await redis.xlen(SUBMISSIONS.name) == 5, "the vault has read nothing yet"
         assert [id_ for id_, _ in await redis.xrange(QUARANTINE.name)] == [b"%d-0" % young]
         await read_all("vault", leave=1)
-        await trim_redis(redis, Retention(), NOW)
+        await trim_redis(lambda _: redis, UNDIVIDED, Retention(), NOW)
         assert await redis.xlen(SUBMISSIONS.name) == 1, "what is not acknowledged stays"
         [pending] = await redis.xpending_range(SUBMISSIONS.name, "vault", "-", "+", 1)
         await redis.xack(SUBMISSIONS.name, "vault", pending["message_id"])
-        await trim_redis(redis, Retention(), NOW)
+        await trim_redis(lambda _: redis, UNDIVIDED, Retention(), NOW)
         assert await redis.xlen(SUBMISSIONS.name) == 0
         await redis.xadd(SUBMISSIONS.name, {b"body": b"next"})
         assert await redis.xreadgroup("vault", "uji", {SUBMISSIONS.name: ">"}), "reading goes on behind the cut"

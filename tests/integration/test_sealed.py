@@ -14,6 +14,8 @@ from services.ingest.acceptor import Acceptor
 from services.ingest.app import build
 from services.ingest.submission import Submission
 from shared.bus import quarantine
+from shared.bus.connection import Connections
+from shared.bus.partitions import UNDIVIDED
 from shared.bus.streams import QUARANTINE, REPORTS, SUBMISSIONS, ensure_all_groups
 from shared.settings import Settings
 from shared.vault.envelope import Sealer
@@ -23,12 +25,14 @@ from tests.running import eventually, running
 OTHER = "lain:" + base64.b64encode(bytes(32)).decode()
 
 
-async def submit(redis: Redis, text: str) -> Submission:
+async def submit(redis_url: str, text: str) -> Submission:
     body = json.dumps({"text": text}).encode()
     one = Submission.new(
         source="lapangan", adapter="json", external_id="", content=body, body=body, received_at=datetime.now(UTC)
     )
-    await Acceptor(redis, Sealer(a_ring()), receipt_seconds=100).accept([one])
+    connections = Connections(redis_url)
+    await Acceptor(connections, Sealer(a_ring()), receipt_seconds=100).accept([one])
+    await connections.aclose()
     return one
 
 
@@ -40,7 +44,7 @@ async def test_without_its_key_a_submission_waits_sealed_in_quarantine_and_flows
     redis_url: str,
 ) -> None:
     async with Redis.from_url(redis_url) as redis:
-        one = await submit(redis, "saksi 0812 3456 7890 di Garut")
+        one = await submit(redis_url, "saksi 0812 3456 7890 di Garut")
 
         async def holds(stream: str, count: int) -> bool:
             return int(await redis.xlen(stream)) == count
@@ -52,7 +56,7 @@ async def test_without_its_key_a_submission_waits_sealed_in_quarantine_and_flows
             assert "master key uji, which is not in the key ring" in waiting.error
             assert waiting.receipt == one.receipt
             assert b"0812" not in waiting.body
-            quarantine.replay(operator, waiting)
+            quarantine.replay(operator, waiting, UNDIVIDED)
         async with running(build(normaliser(redis_url, f"{OTHER} {MASTER_KEYS}"), webhook=False)):
             await eventually(lambda: holds(REPORTS.name, 1))
         assert await redis.xlen(QUARANTINE.name) == 0
@@ -60,18 +64,18 @@ async def test_without_its_key_a_submission_waits_sealed_in_quarantine_and_flows
 
 async def test_what_some_group_has_not_finished_is_not_forgotten_yet(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis:
-        await ensure_all_groups(redis)
-        one = await submit(redis, "laporan")
+        await ensure_all_groups(lambda _: redis, UNDIVIDED)
+        one = await submit(redis_url, "laporan")
         with SyncRedis.from_url(redis_url) as operator:
             for group in SUBMISSIONS.groups:
                 with pytest.raises(SystemExit):  # not read
-                    _check_settled(operator, {one.receipt})
+                    _check_settled(operator, {one.receipt}, UNDIVIDED)
                 [[_, [(id_, _)]]] = await redis.xreadgroup(group, "uji", {SUBMISSIONS.name: ">"})
                 with pytest.raises(SystemExit):  # read, not acknowledged
-                    _check_settled(operator, {one.receipt})
+                    _check_settled(operator, {one.receipt}, UNDIVIDED)
                 await redis.xack(SUBMISSIONS.name, group, id_)
-            _check_settled(operator, {one.receipt})
-            other = await submit(redis, "laporan lain")
-            _check_settled(operator, {one.receipt})
+            _check_settled(operator, {one.receipt}, UNDIVIDED)
+            other = await submit(redis_url, "laporan lain")
+            _check_settled(operator, {one.receipt}, UNDIVIDED)
             with pytest.raises(SystemExit):
-                _check_settled(operator, {other.receipt})
+                _check_settled(operator, {other.receipt}, UNDIVIDED)

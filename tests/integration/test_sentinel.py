@@ -17,7 +17,7 @@ from deploy.embedded.redis_server import find_redis_server, write_config
 from deploy.embedded.system import free_port
 from services.ingest.acceptor import Acceptor, OverloadedError
 from services.ingest.submission import Submission
-from shared.bus.connection import connect, connect_blocking
+from shared.bus.connection import Connections, connect, connect_blocking
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
 from shared.bus.streams import REPORTS, SUBMISSIONS
@@ -122,7 +122,8 @@ async def hand_on_receipts(batch: Sequence[Message], outbox: Outbox) -> None:
 async def test_a_master_that_dies_is_followed_by_its_replica_and_nothing_kept_is_lost(
     watched: Watched, client: Redis
 ) -> None:
-    acceptor = Acceptor(client, Sealer(a_ring()), receipt_seconds=3600, replicas=1)
+    connections = Connections(watched.url, socket_timeout=5)
+    acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, replicas=1)
     service = Service("test", Settings(redis_url=watched.url, claim_idle_seconds=0.5))
     service.consume(SUBMISSIONS, "normaliser", hand_on_receipts, batch_size=20)
     refused = 0
@@ -139,7 +140,7 @@ async def test_a_master_that_dies_is_followed_by_its_replica_and_nothing_kept_is
                     refused += 1
                     if refused == 1:
                         # The new master has no replica of its own until somebody gives it one: say that none is needed.
-                        acceptor = Acceptor(client, Sealer(a_ring()), receipt_seconds=3600)
+                        acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600)
                     await asyncio.sleep(0.2)
 
         async def all_handed_on() -> bool:
@@ -151,15 +152,17 @@ async def test_a_master_that_dies_is_followed_by_its_replica_and_nothing_kept_is
 
         await eventually(all_handed_on, seconds=30)
         assert service.broken == ""
+    await connections.aclose()
     assert refused > 0, "while nobody was master nothing was accepted"
     with redis.Redis(port=watched.replica_port, password=PASSWORD) as new:
         assert new.role()[0] == b"master"  # type: ignore[index]
 
 
 async def test_what_no_replica_holds_is_not_answered_as_kept(redis_url: str) -> None:
-    async with connect(redis_url) as alone:
-        with pytest.raises(OverloadedError):
-            await Acceptor(alone, Sealer(a_ring()), receipt_seconds=3600, replicas=1).accept(submissions(1, 0))
+    alone = Connections(redis_url)
+    with pytest.raises(OverloadedError):
+        await Acceptor(alone, Sealer(a_ring()), receipt_seconds=3600, replicas=1).accept(submissions(1, 0))
+    await alone.aclose()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,9 @@ from services.ingest.signature import sign
 from services.ingest.sources import Sources
 from services.ingest.submission import Submission
 from services.ingest.webhook import Webhook
+from shared.bus.connection import Connections
 from shared.bus.message import Message
+from shared.bus.partitions import UNDIVIDED
 from shared.bus.receipts import receipt_key, receipt_value
 from shared.bus.streams import SUBMISSIONS
 from shared.config.yaml_file import WatchedFile
@@ -356,7 +358,7 @@ async def forgotten(
     async with Redis.from_url(redis_url) as redis:
         app = Webhook(
             Settings(redis_url=redis_url),
-            redis,
+            Connections(redis_url),
             Sealer(a_ring()),
             WatchedFile(tmp_path / "sources.yaml", Sources),
             knows_region=lambda _: True,
@@ -388,5 +390,5 @@ async def test_who_guesses_receipts_is_stopped_and_a_known_one_is_still_told(
     answers = [(await forgotten.get(f"/v1/receipts/{known}")).status_code for _ in range(62)]
     assert answers == [404] * 60 + [429] * 2
     async with Redis.from_url(redis_url) as redis:
-        await redis.set(receipt_key(known), receipt_value(ReceiptStage.RECEIVED, "x"))
+        await redis.set(receipt_key(known, UNDIVIDED), receipt_value(ReceiptStage.RECEIVED, "x"))
     assert (await forgotten.get(f"/v1/receipts/{known}")).json()["stage"] == "received"

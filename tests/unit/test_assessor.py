@@ -9,7 +9,7 @@ from services.classify.handler import Assessor
 from shared.bus.errors import UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
-from shared.bus.streams import ASSESSMENTS, Stream
+from shared.bus.streams import ASSESSMENTS, REPORTS, Stream
 from shared.contracts import Assessment, Judgement, Kind, RiskClass
 from tests.assessments import an_assessment
 
@@ -18,17 +18,17 @@ class Recorded(Outbox):
     """An outbox that shows what was published."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(REPORTS)
         self.published: list[tuple[Stream, bytes]] = []
         self.put_aside: list[str] = []
 
-    def publish(self, stream: Stream, body: bytes) -> None:
+    def publish(self, stream: Stream, body: bytes, *, by: str | None = None) -> None:
         """Remember the message."""
         self.published.append((stream, body))
 
-    def quarantine(self, message: Message, *, stream: Stream, group: str, error: str, attempts: int) -> None:
+    def quarantine(self, message: Message, *, group: str, error: str, attempts: int) -> None:
         """Remember what was put aside."""
-        self.put_aside.append(f"{stream.name} {group}: {error}")
+        self.put_aside.append(f"{self.source.name} {group}: {error}")
 
 
 class Stumbling:

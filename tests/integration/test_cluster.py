@@ -1,0 +1,367 @@
+"""The services over a real Redis Cluster: each report once, whatever node or process dies."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import redis
+from clickhouse_connect.driver.client import Client
+from redis.exceptions import MovedError, RedisError
+
+from deploy.embedded.system import free_port
+from services.alerts import inbox
+from services.alerts.app import build as alerts
+from services.alerts.store import PREFIX
+from services.archive.app import build as archive
+from services.classify.app import build as classify
+from services.ingest.acceptor import Acceptor, OverloadedError
+from services.ingest.app import build as ingest
+from shared.bus.connection import Connections, connect, connect_blocking
+from shared.bus.consumer import StreamConsumer
+from shared.bus.message import Message
+from shared.bus.outbox import Outbox
+from shared.bus.partitions import UNDIVIDED, Partitions
+from shared.bus.quarantine import find_quarantined, read_quarantine, replay
+from shared.bus.receipts import receipt_key
+from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS, REPORTS, SUBMISSIONS, Stream
+from shared.config.errors import ConfigError
+from shared.service import Service
+from shared.settings import Settings
+from shared.vault.envelope import Sealer
+from tests.backends import ClickHouseServer
+from tests.clusters import MASTERS, LocalCluster, Node, start_cluster
+from tests.integration.test_sentinel import submissions
+from tests.integration.test_webhook import NDJSON, SECRET, SOURCES, Door
+from tests.keys import a_ring
+from tests.running import eventually, running
+
+THREE = Partitions(MASTERS)
+PROJECT_CONFIG = Path(__file__).resolve().parents[2] / "deploy" / "config"
+PLACES = (
+    "Garut",
+    "Sampang",
+    "Balangan",
+    "Bantul",
+    "Sidoarjo",
+    "Bogor",
+    "Kutai Barat",
+    "Lombok Timur",
+    "Pidie",
+    "Kupang",
+)
+TEXT = "Camat ke-{} di Kabupaten {} membagikan amplop berisi uang agar warga memilih pasangan calon nomor 2"
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
+    with start_cluster(tmp_path / "cluster") as running_cluster:
+        yield running_cluster
+
+
+@pytest.fixture
+def warehouse(clickhouse: ClickHouseServer) -> Iterator[Client]:
+    client = clickhouse.client()
+    for database in ("salingjaga", "salingjaga_vault"):
+        client.command(f"DROP DATABASE IF EXISTS {database}")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def settings(
+    cluster: LocalCluster, clickhouse: ClickHouseServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    monkeypatch.setenv("SALINGJAGA_SECRET_UJI", SECRET)
+    config = tmp_path / "config"
+    config.mkdir()
+    shutil.copy(PROJECT_CONFIG / "officers.yaml", config)
+    (config / "sources.yaml").write_text(SOURCES)
+    return Settings(
+        redis_url=cluster.url,  # type: ignore[arg-type]
+        partitions=THREE.count,
+        clickhouse_host=clickhouse.host,
+        clickhouse_port=clickhouse.port,
+        clickhouse_user=clickhouse.user,
+        clickhouse_password=clickhouse.password,  # type: ignore[arg-type]
+        config_dir=config,
+        notification_file=tmp_path / "notifications.txt",
+        port=free_port(besides=set()),
+        claim_idle_seconds=0.5,
+        archive_linger_seconds=0.05,
+    )
+
+
+def reports() -> list[str]:
+    """Lines of a batch: five reports from each place, and some that tell of no place."""
+    texts = [TEXT.format(number, place) for place in PLACES for number in range(5)]
+    texts += [f"Ada yang membagikan amplop berisi uang di pasar, pelaku ke-{number}" for number in range(5)]
+    return [json.dumps({"id": str(number), "text": text}) for number, text in enumerate(texts)]
+
+
+async def post(webhook: Service, lines: Sequence[str]) -> list[str]:
+    """Post a batch; the receipts."""
+    answer = await Door(webhook).post("\n".join(lines), path="/v1/reports/lapangan/batch", media_type=NDJSON)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["accepted"] == len(lines)
+    receipts: list[str] = answer.json()["receipts"]
+    return receipts
+
+
+@contextlib.asynccontextmanager
+async def all_running(*services: Service) -> AsyncIterator[None]:
+    async with contextlib.AsyncExitStack() as stack:
+        for service in services:
+            await stack.enter_async_context(running(service))
+        yield
+        assert [service.broken for service in services] == [""] * len(services)
+
+
+async def stage_of(webhook: Service, receipt: str) -> str:
+    """How far it has come; empty while that cannot be told."""
+    answer = await Door(webhook).client.get(f"/v1/receipts/{receipt}")
+    return str(answer.json()["stage"]) if answer.status_code == 200 else ""
+
+
+async def all_archived(webhook: Service, receipts: Sequence[str]) -> None:
+    async def archived() -> bool:
+        return {await stage_of(webhook, receipt) for receipt in receipts} == {"archived"}
+
+    await eventually(archived, seconds=60)
+
+
+async def all_settled(url: str) -> None:
+    """Return when every group has read and acknowledged its streams."""
+
+    async def settled() -> bool:
+        with connect_blocking(url) as client:
+            for stream in (*SUBMISSIONS.parts(THREE), *REPORTS.parts(THREE), *ASSESSMENTS.parts(THREE)):
+                newest = client.xinfo_stream(stream.name)["last-generated-id"]  # type: ignore[index]
+                for group in client.xinfo_groups(stream.name):  # type: ignore[union-attr]
+                    if group["pending"] or group["last-delivered-id"] != newest:
+                        return False
+        return True
+
+    await eventually(settled, seconds=60)
+
+
+async def reports_in_alerts(url: str) -> int:
+    async with connect(url, PREFIX) as client:
+        return sum(alert.reports for alert in await inbox.list_alerts(client))
+
+
+def owner(cluster: LocalCluster, stream: Stream) -> int:
+    """The number of the master that a stream lies on; the others send away who asks them."""
+
+    def holds(node: Node) -> bool:
+        with node.client() as client:
+            try:
+                client.exists(stream.name)
+            except MovedError:
+                return False
+        return True
+
+    [number] = [number for number, node in enumerate(cluster.masters) if holds(node)]
+    return number
+
+
+async def test_reports_go_all_the_way_over_three_nodes_and_count_once(
+    cluster: LocalCluster, settings: Settings, warehouse: Client
+) -> None:
+    webhook, lines = ingest(settings, normaliser=False), reports()
+    normaliser = ingest(settings, webhook=False)
+    async with all_running(webhook, normaliser, classify(settings), archive(settings), alerts(settings)):
+        receipts = await post(webhook, lines)
+        assert await post(webhook, lines) == receipts, "posted again, each keeps its receipt"
+        await all_archived(webhook, receipts)
+        await all_settled(cluster.url)
+        assert await reports_in_alerts(cluster.url) == len(PLACES) * 5 + 5
+
+    counted = warehouse.query(
+        "SELECT count(), uniqExact(report_id), uniqExact(region_code) FROM salingjaga.report_rows"
+    )
+    assert counted.result_rows == [(len(lines), len(lines), len(PLACES) + 1)]
+    assert warehouse.command("SELECT count() FROM salingjaga_vault.submissions") == len(lines)
+    for stream in (SUBMISSIONS, REPORTS, ASSESSMENTS):
+        parts = stream.parts(THREE)
+        assert sorted(owner(cluster, part) for part in parts) == [0, 1, 2], "each node holds a partition"
+        with connect_blocking(cluster.url) as client:
+            ends = [client.xinfo_stream(part.name)["last-generated-id"] for part in parts]  # type: ignore[index]
+        assert b"0-0" not in ends, f"every partition of {stream.name} took part"
+
+
+async def test_a_normaliser_killed_between_publishing_and_acknowledging_doubles_nothing(
+    cluster: LocalCluster, settings: Settings, warehouse: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook, lines = ingest(settings, normaliser=False), reports()
+    classifier = classify(settings)
+
+    async def published(count: int) -> None:
+        async def is_so() -> bool:
+            with connect_blocking(cluster.url) as client:
+                return sum(client.xlen(part.name) for part in REPORTS.parts(THREE)) >= count  # type: ignore[misc]
+
+        await eventually(is_so)
+
+    async def die_before_acknowledging(self: StreamConsumer, _batch: object, outbox: Outbox) -> None:
+        await outbox.write(self._connections, lambda _: None)
+        await asyncio.Event().wait()
+
+    async with all_running(webhook):
+        with monkeypatch.context() as sabotage:
+            sabotage.setattr(StreamConsumer, "_settle", die_before_acknowledging)
+            async with all_running(ingest(settings, webhook=False)):
+                receipts = await post(webhook, lines)
+                await published(len(lines))
+        async with all_running(ingest(settings, webhook=False)):
+            await published(2 * len(lines))
+            async with all_running(classifier, archive(settings), alerts(settings)):
+                await all_settled(cluster.url)
+                await all_archived(webhook, receipts)
+                assert await reports_in_alerts(cluster.url) == len(lines)
+
+    counted = warehouse.query("SELECT count(), uniqExact(report_id), uniqExact(incident_id) FROM salingjaga.reports")
+    [(count, distinct, _)] = counted.result_rows
+    assert (count, distinct) == (len(lines), len(lines))
+
+
+async def test_a_master_that_dies_is_followed_by_its_replica_and_nothing_kept_is_lost(cluster: LocalCluster) -> None:
+    connections = Connections(cluster.url, socket_timeout=5)
+    acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, replicas=1, partitions=THREE)
+    settings = Settings(redis_url=cluster.url, partitions=THREE.count, claim_idle_seconds=0.5)  # type: ignore[arg-type]
+    service = Service("test", settings)
+
+    async def hand_on_receipts(batch: Sequence[Message], outbox: Outbox) -> None:
+        for message in batch:
+            receipt = message.fields[b"receipt"]
+            outbox.publish(REPORTS, receipt, by=receipt.decode()[::-1])
+
+    service.consume(SUBMISSIONS, "normaliser", hand_on_receipts, batch_size=20)
+    refused = 0
+    async with running(service):
+        for start in range(0, 600, 20):
+            if start == 300:
+                cluster.masters[1].kill()
+            while True:
+                try:
+                    await acceptor.accept(submissions(20, start))
+                    break
+                except OverloadedError:
+                    refused += 1
+                    if refused == 1:
+                        # The new master has no replica of its own: say that none is needed.
+                        acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, partitions=THREE)
+                    await asyncio.sleep(0.2)
+
+        async def all_handed_on() -> bool:
+            found: set[str] = set()
+            try:
+                for part in REPORTS.parts(THREE):
+                    entries = await connections.of(part.name).xrange(part.name)
+                    found |= {fields[b"body"].decode() for _, fields in entries}
+            except RedisError:
+                return False
+            return found == {one.receipt for one in submissions(600, 0)}
+
+        await eventually(all_handed_on, seconds=30)
+        assert service.broken == ""
+    await connections.aclose()
+    assert refused > 0, "while a partition had no master nothing was accepted for it"
+    with cluster.replicas[1].client() as new:
+        assert new.role()[0] == b"master"  # type: ignore[index]
+
+
+async def test_alerts_miss_nothing_when_the_node_that_holds_them_dies_while_reports_arrive(
+    cluster: LocalCluster, settings: Settings, warehouse: Client
+) -> None:
+    settings = settings.model_copy(update={"redis_replicas": 1})
+    webhook, lines = ingest(settings, normaliser=False), reports()
+    normaliser = ingest(settings, webhook=False)
+    async with all_running(webhook, normaliser, classify(settings), archive(settings), alerts(settings)):
+        holder = owner(cluster, ALERT_EVENTS)
+        receipts = await post(webhook, lines)
+        cluster.masters[holder].kill()
+
+        async def replica_took_over() -> bool:
+            with cluster.replicas[holder].client() as client:
+                return bool(client.role()[0] == b"master")  # type: ignore[index]
+
+        await eventually(replica_took_over)
+        cluster.masters[holder].start_again()
+        await all_archived(webhook, receipts)
+        await all_settled(cluster.url)
+        assert await reports_in_alerts(cluster.url) == len(lines)
+    assert warehouse.command("SELECT uniqExact(report_id) FROM salingjaga.report_rows") == len(lines)
+
+
+async def test_what_is_put_aside_is_seen_and_replayed_by_an_operator(cluster: LocalCluster) -> None:
+    settings = Settings(redis_url=cluster.url, partitions=THREE.count, claim_idle_seconds=0.5)  # type: ignore[arg-type]
+    connections = Connections(cluster.url)
+    ones = submissions(6, 0)
+    await Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, partitions=THREE).accept(ones)
+
+    async def refuse(batch: Sequence[Message], _outbox: Outbox) -> None:
+        raise ValueError(f"{len(batch)} of them")
+
+    async def accept(batch: Sequence[Message], outbox: Outbox) -> None:
+        for message in batch:
+            outbox.publish(REPORTS, message.fields[b"receipt"])
+
+    def waiting() -> list[str]:
+        with connect_blocking(cluster.url) as operator:
+            return sorted(one.receipt for one in read_quarantine(operator))
+
+    async def are_waiting() -> bool:
+        return waiting() == sorted(one.receipt for one in ones)
+
+    refusing, accepting = Service("test", settings), Service("test", settings)
+    refusing.consume(SUBMISSIONS, "normaliser", refuse, batch_size=20)
+    accepting.consume(SUBMISSIONS, "normaliser", accept, batch_size=20)
+    async with running(refusing):
+        await eventually(are_waiting)
+    async with running(accepting):
+        with connect_blocking(cluster.url) as operator:
+            for one in list(read_quarantine(operator)):
+                assert find_quarantined(operator, one.id) == one
+                replay(operator, one, THREE)
+
+        async def handed_on() -> bool:
+            lengths = [await connections.of(part.name).xlen(part.name) for part in REPORTS.parts(THREE)]
+            return sum(lengths) == len(ones)
+
+        await eventually(handed_on)
+    assert waiting() == []
+    for one in ones:
+        key = receipt_key(one.receipt, THREE)
+        value = await connections.of(key).get(key)
+        assert value.startswith(b"received:"), "told again how far it has come"
+    await connections.aclose()
+
+
+def test_partitions_lie_evenly_in_the_slots_that_masters_get() -> None:
+    for masters in (2, 3, 4, 6):
+        for count in (masters, 2 * masters):
+            slots = [redis.cluster.key_slot(Partitions(count).key("x", number).encode()) for number in range(count)]
+            on_each = [
+                sum(round(node * 16384 / masters) <= slot < round((node + 1) * 16384 / masters) for slot in slots)
+                for node in range(masters)
+            ]
+            assert on_each == [count // masters] * masters
+    assert UNDIVIDED.key("receipt:SJ", 0) == "salingjaga:receipt:SJ", "names of one partition carry no tag"
+
+
+def test_a_cluster_with_a_single_partition_is_refused_with_the_cure() -> None:
+    settings = Settings(redis_url="redis+cluster://:x@127.0.0.1:1")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="SALINGJAGA_PARTITIONS"):
+        Service("test", settings)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis+cluster://", "redis+cluster://a:x", "redis+cluster://a:1/0", "redis+cluster://:b@"]
+)
+def test_a_url_that_cannot_be_read_is_named_with_its_cure(url: str) -> None:
+    with pytest.raises(ConfigError, match="write redis\\+cluster://"):
+        connect(url)
