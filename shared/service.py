@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from shared.bus.connection import Cluster, Connections, make_broker
 from shared.bus.consumer import Handle, StreamConsumer
-from shared.bus.errors import DependencyAwayError
+from shared.bus.errors import DependencyAwayError, ServiceBrokenError
 from shared.bus.healing import heal_reads, until_redis_answers
 from shared.bus.partitions import PREFIX, Partitions
 from shared.bus.streams import Stream, ensure_all_groups
@@ -42,6 +42,7 @@ PATIENCE = {"socket_timeout": 10, "socket_connect_timeout": 5, "health_check_int
 """Longer than any blocking read; a Redis that is frozen, not gone, is noticed by it."""
 CONNECTIONS = 2_000
 """More connections than that at once are answered 503."""
+PARTITIONS_KEY = f"{PREFIX}partitions"
 GRACE_SECONDS = 3
 CLEAN_UP_SECONDS = 2.0
 
@@ -194,6 +195,7 @@ class Service:
 
     async def _work(self) -> None:
         try:
+            await until_redis_answers(self._agree_on_partitions)
             await until_redis_answers(self._ensure_groups)
             for broker in self._brokers.values():
                 heal_reads(await broker.connect(), self._ensure_groups)
@@ -205,7 +207,7 @@ class Service:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - the process ends for it, and says where it happened
-            fault = describe_fault(error)
+            fault = str(error) if isinstance(error, ServiceBrokenError) else describe_fault(error)
             log.critical("service_failed", service=self.name, error=fault)
             self.stop_broken(fault)
         finally:
@@ -214,6 +216,17 @@ class Service:
                     await broker.stop()
             for close in (*self._closers, self.connections.aclose):
                 await close()
+
+    async def _agree_on_partitions(self) -> None:
+        """Stop when the others split the streams otherwise: what one writes, the other would not read."""
+        redis = self.connections.of(PARTITIONS_KEY)
+        await redis.setnx(PARTITIONS_KEY, self.partitions.count)
+        agreed = int(await redis.get(PARTITIONS_KEY) or self.partitions.count)
+        if agreed != self.partitions.count:
+            raise ServiceBrokenError(
+                f"SALINGJAGA_PARTITIONS is {self.partitions.count} here, and {agreed} for those that used this Redis "
+                "before; set all to the same (docs/cluster.md says how to change it)"
+            )
 
     async def _ensure_groups(self) -> None:
         await ensure_all_groups(self.connections.of, self.partitions)

@@ -86,7 +86,7 @@ def _body(one: store.Quarantined, reason: str, data_dir: Path) -> bytes:
     """The bytes of a message, opened when they are sealed; the look is in the audit before."""
     with open_vault(data_dir) as vault:
         vault.audit("quarantine show", receipt=one.receipt, reason=reason, details=one.id)
-        if one.stream not in {stream.name for stream in SUBMISSIONS.parts(vault.partitions)}:
+        if not one.is_of(SUBMISSIONS):
             return one.body
         try:
             source = one.fields.get(b"source", b"").decode("utf-8", "replace")

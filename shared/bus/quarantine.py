@@ -10,7 +10,7 @@ from redis import Redis
 from shared.bus.message import Message
 from shared.bus.partitions import Partitions
 from shared.bus.receipts import receipt_key, receipt_value
-from shared.bus.streams import QUARANTINE
+from shared.bus.streams import FLOWING, QUARANTINE, Stream
 from shared.contracts import ReceiptStage
 
 _FIELD = b"field:"
@@ -33,6 +33,10 @@ class Quarantined:
     def receipt(self) -> str:
         """The receipt it belongs to; empty when the message does not tell."""
         return Message(b"", self.fields).receipt
+
+    def is_of(self, stream: Stream) -> bool:
+        """Whether it was read from some partition of `stream`."""
+        return self.stream.rpartition(":")[2] == stream.name.rpartition(":")[2]
 
     @property
     def receipts(self) -> tuple[str, ...]:
@@ -74,8 +78,16 @@ def replay(redis: Redis, message: Quarantined, partitions: Partitions) -> None:
     for receipt in message.receipts:
         key = receipt_key(receipt, partitions)
         redis.set(key, receipt_value(ReceiptStage.RECEIVED, ""), xx=True, keepttl=True)
-    redis.xadd(message.stream, dict(message.fields))  # type: ignore[arg-type]
+    redis.xadd(_home(message, partitions), dict(message.fields))  # type: ignore[arg-type]
     redis.xdel(QUARANTINE.name, message.id)
+
+
+def _home(message: Quarantined, partitions: Partitions) -> str:
+    # Not the very stream it came from: since then, streams may have been split otherwise.
+    for stream in FLOWING:
+        if message.is_of(stream):
+            return stream.part(partitions.of(message.receipt), partitions).name
+    return message.stream
 
 
 def drop(redis: Redis, message: Quarantined) -> None:

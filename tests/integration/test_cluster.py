@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import json
+import os
 import shutil
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
@@ -153,6 +156,27 @@ async def reports_in_alerts(url: str) -> int:
         return sum(alert.reports for alert in await inbox.list_alerts(client))
 
 
+async def command(settings: Settings, *words: str) -> str:
+    """What an operator's command prints, with the system's addresses in its environment."""
+    environment = {
+        **os.environ,
+        "SALINGJAGA_REDIS_URL": settings.redis_url.get_secret_value(),
+        "SALINGJAGA_PARTITIONS": str(settings.partitions),
+        "SALINGJAGA_CLICKHOUSE_HOST": settings.clickhouse_host,
+        "SALINGJAGA_CLICKHOUSE_PORT": str(settings.clickhouse_port),
+        "SALINGJAGA_CLICKHOUSE_USER": settings.clickhouse_user,
+        "SALINGJAGA_CLICKHOUSE_PASSWORD": settings.clickhouse_password.get_secret_value(),
+        "SALINGJAGA_DATA_DIR": str(settings.config_dir / "none"),
+        "COLUMNS": "200",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "deploy.cli", *words, env=environment, stdout=PIPE, stderr=STDOUT
+    )
+    printed, _ = await process.communicate()
+    assert process.returncode == 0, printed.decode()
+    return printed.decode()
+
+
 def owner(cluster: LocalCluster, stream: Stream) -> int:
     """The number of the master that a stream lies on; the others send away who asks them."""
 
@@ -178,7 +202,7 @@ async def test_reports_go_all_the_way_over_three_nodes_and_count_once(
         assert await post(webhook, lines) == receipts, "posted again, each keeps its receipt"
         await all_archived(webhook, receipts)
         await all_settled(cluster.url)
-        assert await reports_in_alerts(cluster.url) == len(PLACES) * 5 + 5
+        assert await reports_in_alerts(cluster.url) == len(lines)
 
     counted = warehouse.query(
         "SELECT count(), uniqExact(report_id), uniqExact(region_code) FROM salingjaga.report_rows"
@@ -191,6 +215,27 @@ async def test_reports_go_all_the_way_over_three_nodes_and_count_once(
         with connect_blocking(cluster.url) as client:
             ends = [client.xinfo_stream(part.name)["last-generated-id"] for part in parts]  # type: ignore[index]
         assert b"0-0" not in ends, f"every partition of {stream.name} took part"
+
+
+async def test_operators_work_over_three_nodes_as_over_one(
+    cluster: LocalCluster, settings: Settings, warehouse: Client
+) -> None:
+    webhook, lines = ingest(settings, normaliser=False), reports()[:10]
+    async with all_running(
+        webhook, ingest(settings, webhook=False), classify(settings), archive(settings), alerts(settings)
+    ):
+        receipts = await post(webhook, lines)
+        await all_archived(webhook, receipts)
+        await all_settled(cluster.url)
+        open_alerts = json.loads(await command(settings, "alerts", "list", "--json"))
+        assert sum(alert["reports"] for alert in open_alerts) == len(lines)
+        assert "quarantine is empty" in await command(settings, "quarantine", "list")
+        assert "10 submissions put back" in await command(settings, "replay", "--since", "1d", "--reason", "uji")
+        await all_settled(cluster.url)
+        forgotten = await command(settings, "forget", receipts[0], "--reason", "uji", "--yes", "--only-this")
+        assert "Nothing is left" in forgotten
+    assert warehouse.command("SELECT count() FROM salingjaga.reports") == len(lines)
+    assert warehouse.command("SELECT count() FROM salingjaga_vault.submissions FINAL") == len(lines) - 1
 
 
 async def test_a_normaliser_killed_between_publishing_and_acknowledging_doubles_nothing(
@@ -351,6 +396,23 @@ def test_partitions_lie_evenly_in_the_slots_that_masters_get() -> None:
             ]
             assert on_each == [count // masters] * masters
     assert UNDIVIDED.key("receipt:SJ", 0) == "salingjaga:receipt:SJ", "names of one partition carry no tag"
+
+
+async def test_a_service_that_splits_streams_otherwise_stops_and_says_so(cluster: LocalCluster) -> None:
+    url = cluster.url
+    async with running(Service("first", Settings(redis_url=url, partitions=3))) as first:  # type: ignore[arg-type]
+
+        async def ready() -> bool:
+            return (await Door(first).client.get("/readyz")).status_code == 200
+
+        await eventually(ready)
+        async with running(Service("other", Settings(redis_url=url, partitions=6))) as other:  # type: ignore[arg-type]
+
+            async def stopped() -> bool:
+                return "SALINGJAGA_PARTITIONS is 6 here, and 3" in other.broken
+
+            await eventually(stopped)
+        assert first.broken == ""
 
 
 def test_a_cluster_with_a_single_partition_is_refused_with_the_cure() -> None:
