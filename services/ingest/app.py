@@ -2,7 +2,7 @@
 
 from services.ingest.asking import CONVERSATIONS, Asking
 from services.ingest.conversations import Conversations
-from services.ingest.incidents import KEY, Incidents
+from services.ingest.incidents import KEY, Incidents, SplitIncidents
 from services.ingest.normaliser import Normaliser
 from services.ingest.sources import Sources
 from services.ingest.webhook import Webhook
@@ -38,7 +38,7 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
             opener=Opener(ring),
             sender_key=sender_key,
             source=lambda name: senders.content.sources.get(name),  # noqa: PLW0108 - the content may be replaced
-            incidents=Incidents(service.connections.of(KEY), megabytes=settings.incident_megabytes),
+            incidents=_incidents(service),
             conversations=Conversations(service.connections.of(CONVERSATIONS)),
         )
         service.consume(SUBMISSIONS, "normaliser", work.handle, batch_size=settings.normalise_batch)
@@ -73,3 +73,10 @@ def build(settings: Settings, *, webhook: bool = True, normaliser: bool = True) 
         service.close_at_the_end(warehouse.close)
         service.run_in_background(door.watch)
     return service
+
+
+def _incidents(service: Service) -> Incidents | SplitIncidents:
+    megabytes = service.settings.incident_megabytes
+    if service.partitions.count == 1:
+        return Incidents(service.connections.of(KEY), megabytes=megabytes)
+    return SplitIncidents(service.connections, service.partitions, megabytes=megabytes)

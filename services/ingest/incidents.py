@@ -10,9 +10,12 @@ Layout, in two generations of a week each (a report is remembered for one to two
 - `...:{incidents}:GENERATION:page:NUMBER` is a string of records one after the other; an address is a place in it.
 - `...:{incidents}:GENERATION:end` is the next free address.
 All of them share one hash tag and so live on one node of a Redis Cluster; that is why the script may build their names.
+Where streams are split, each partition has such a memory of its own, for the regions whose reports it holds.
 """
 
+import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -20,8 +23,10 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from services.ingest.likeness import bands, exact_key, likeness
+from shared.bus.connection import Connections
 from shared.bus.errors import DependencyAwayError
 from shared.bus.healing import AWAY, passes
+from shared.bus.partitions import Partitions
 from shared.contracts import Report
 from shared.observability import metrics
 
@@ -287,10 +292,14 @@ class Incidents:
         megabytes: how much of Redis may be used, about. When it is used up, new texts stand alone until the next week
             begins; what is known goes on joining.
         clock: seconds since 1970; only says how long something is kept.
+        key: what its keys in Redis begin with; it holds the hash tag.
     """
 
-    def __init__(self, redis: Redis, *, megabytes: int = 1024, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, redis: Redis, *, megabytes: int = 1024, clock: Callable[[], float] = time.time, key: str = KEY
+    ) -> None:
         self._redis = redis
+        self._key = key
         self._full_bytes = (megabytes << 20) // 2 * BYTES_OF_A_RECORD // BYTES_OF_A_REPORT
         self._clock = clock
         self._sha = ""
@@ -347,7 +356,11 @@ class Incidents:
                 ]
             )
         return [
-            [KEY, self._full_bytes, *(value for one in arguments[start : start + REPORTS_PER_CALL] for value in one)]
+            [
+                self._key,
+                self._full_bytes,
+                *(value for one in arguments[start : start + REPORTS_PER_CALL] for value in one),
+            ]
             for start in range(0, len(arguments), REPORTS_PER_CALL)
         ]
 
@@ -366,3 +379,35 @@ class Incidents:
                 if attempt == 2:
                     raise
         raise AssertionError("unreachable")
+
+
+class SplitIncidents:
+    """The same over several memories, one for each partition: reports of one region meet in one of them.
+
+    Args:
+        connections: to where each is remembered.
+        partitions: how regions are split.
+        megabytes: how much all together may use.
+    """
+
+    def __init__(self, connections: Connections, partitions: Partitions, *, megabytes: int) -> None:
+        self._partitions = partitions
+        keys = [partitions.key("incidents", number) for number in range(partitions.count)]
+        self._memories = [
+            Incidents(connections.of(key), megabytes=megabytes // partitions.count, key=key) for key in keys
+        ]
+
+    async def join(self, reports: Sequence[Report]) -> list[Report]:
+        """As `Incidents.join`."""
+        places: dict[int, list[int]] = defaultdict(list)
+        for place, report in enumerate(reports):
+            places[self._partitions.of(report.region.code if report.region else "")].append(place)
+        joined = list(reports)
+
+        async def join_theirs(partition: int, theirs: list[int]) -> None:
+            found = await self._memories[partition].join([reports[place] for place in theirs])
+            for place, report in zip(theirs, found, strict=True):
+                joined[place] = report
+
+        await asyncio.gather(*(join_theirs(partition, theirs) for partition, theirs in places.items()))
+        return joined

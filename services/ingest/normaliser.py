@@ -9,7 +9,7 @@ from services.ingest.adapters import ADAPTERS, Draft, Fields, NotUnderstoodError
 from services.ingest.asking import names_time
 from services.ingest.clean import clean_text, fingerprint_text
 from services.ingest.conversations import Conversation, Conversations, Said, Turn, joined
-from services.ingest.incidents import Incidents
+from services.ingest.incidents import Incidents, SplitIncidents
 from services.ingest.mask import mask
 from services.ingest.placing import place
 from services.ingest.sender import sender_of
@@ -60,7 +60,7 @@ class Normaliser:
         opener: Opener,
         sender_key: bytes,
         source: Callable[[str], Source | None] = lambda _: None,
-        incidents: Incidents | None = None,
+        incidents: Incidents | SplitIncidents | None = None,
         conversations: Conversations | None = None,
     ) -> None:
         self._resolver = resolver

@@ -217,6 +217,22 @@ async def test_reports_go_all_the_way_over_three_nodes_and_count_once(
         assert b"0-0" not in ends, f"every partition of {stream.name} took part"
 
 
+async def test_edited_copies_of_one_message_are_one_incident_whatever_partition_they_arrive_in(
+    cluster: LocalCluster, settings: Settings, warehouse: Client
+) -> None:
+    words = (
+        "Camat Paringin mengumpulkan kepala desa di pendopo Kabupaten Balangan lalu membagikan amplop berisi uang {}"
+    )
+    texts = [words.format(f"kepada semua yang hadir malam itu, mohon ditindaklanjuti {end}") for end in "abcdefghi"]
+    webhook = ingest(settings, normaliser=False)
+    async with all_running(webhook, ingest(settings, webhook=False), classify(settings), archive(settings)):
+        receipts = await post(webhook, [json.dumps({"id": text, "text": text}) for text in texts])
+        await all_archived(webhook, receipts)
+    assert {THREE.of(receipt) for receipt in receipts} == {0, 1, 2}
+    counted = warehouse.query("SELECT count(), uniqExact(incident_id) FROM salingjaga.reports")
+    assert counted.result_rows == [(len(texts), 1)]
+
+
 async def test_operators_work_over_three_nodes_as_over_one(
     cluster: LocalCluster, settings: Settings, warehouse: Client
 ) -> None:
