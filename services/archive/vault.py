@@ -1,13 +1,13 @@
 """Keeps submissions as they came, sealed, in the vault's own database. The archive has no key and reads none of it."""
 
 import base64
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from services.archive.token import token_of
 from shared.bus.errors import UnprocessableError
 from shared.bus.message import JOINED, Message
 from shared.bus.outbox import Outbox
@@ -26,7 +26,7 @@ class VaultWriter:
         self._warehouse = warehouse
         self._database = settings.vault_database
 
-    async def write(self, batch: Sequence[Message], outbox: Outbox) -> None:  # noqa: ARG002 - a Handle
+    async def write(self, batch: Sequence[Message], outbox: Outbox) -> None:
         """Write a batch: data keys first, so that no body is ever stored without its key."""
         rows: list[dict[str, Any]] = []
         keys: dict[str, dict[str, Any]] = {}
@@ -39,11 +39,11 @@ class VaultWriter:
                 raise UnprocessableError(f"not a submission: {type(error).__name__}") from None
             rows.append(row)
             keys[key["data_key_id"]] = key
-        await self._insert("data_keys", list(keys.values()), batch)
-        await self._insert("submissions", rows, batch)
+        token = token_of(batch, outbox.source)
+        await self._insert("data_keys", list(keys.values()), token)
+        await self._insert("submissions", rows, token)
 
-    async def _insert(self, table: str, rows: list[dict[str, Any]], batch: Sequence[Message]) -> None:
-        token = hashlib.blake2b(b" ".join(message.id for message in batch), digest_size=16).hexdigest()
+    async def _insert(self, table: str, rows: list[dict[str, Any]], token: str) -> None:
         lines = b"\n".join(map(msgspec.json.encode, rows))
         await self._warehouse.insert_json(f"{self._database}.{table}", lines, token=f"{table}-{token}")
         metrics.archived_rows.labels(table).inc(len(rows))

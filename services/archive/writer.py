@@ -1,6 +1,5 @@
 """Writes batches: one insert for each table, acknowledged only when ClickHouse has it."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -8,6 +7,7 @@ import msgspec
 from pydantic import Field, TypeAdapter, ValidationError
 
 from services.archive.rows import alert_event_row, delivery_row, report_row, verdict_row
+from services.archive.token import token_of
 from shared.bus.errors import UnprocessableError
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
@@ -41,9 +41,9 @@ class Writer:
             rows.append(report_row(assessment))
             if assessment.judgement.kind is not Kind.CLASSIFY_FAILED:
                 outbox.move_receipts(assessment.report, ReceiptStage.ARCHIVED)
-        await self._insert("report_rows", rows, batch)
+        await self._insert("report_rows", rows, token_of(batch, outbox.source))
 
-    async def write_happenings(self, batch: Sequence[Message], outbox: Outbox) -> None:  # noqa: ARG002 - a Handle
+    async def write_happenings(self, batch: Sequence[Message], outbox: Outbox) -> None:
         """Write alert events, deliveries and verdicts, each to its table."""
         events, deliveries, verdicts = [], [], []
         for message in batch:
@@ -57,15 +57,15 @@ class Writer:
                 verdicts.append(verdict_row(happening))
             else:
                 deliveries.append(delivery_row(happening))
+        token = token_of(batch, outbox.source)
         if events:
-            await self._insert("alert_event_rows", events, batch)
+            await self._insert("alert_event_rows", events, token)
         if deliveries:
-            await self._insert("delivery_rows", deliveries, batch)
+            await self._insert("delivery_rows", deliveries, token)
         if verdicts:
-            await self._insert("verdict_rows", verdicts, batch)
+            await self._insert("verdict_rows", verdicts, token)
 
-    async def _insert(self, table: str, rows: list[dict[str, Any]], batch: Sequence[Message]) -> None:
-        token = hashlib.blake2b(b" ".join(message.id for message in batch), digest_size=16).hexdigest()
+    async def _insert(self, table: str, rows: list[dict[str, Any]], token: str) -> None:
         lines = b"\n".join(map(msgspec.json.encode, rows))
         await self._warehouse.insert_json(table, lines, token=f"{table}-{token}")
         metrics.archived_rows.labels(table).inc(len(rows))

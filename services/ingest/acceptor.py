@@ -9,6 +9,7 @@ import hashlib
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 import structlog
@@ -18,7 +19,7 @@ from redis.exceptions import NoScriptError
 from services.ingest.submission import Submission
 from shared.bus.connection import Connections
 from shared.bus.partitions import UNDIVIDED, Partitions
-from shared.bus.receipts import receipt_key, receipt_value
+from shared.bus.receipts import receipt_prefix, receipt_value
 from shared.bus.streams import SUBMISSIONS, Stream
 from shared.contracts import ReceiptStage
 from shared.vault.envelope import Sealer, binding_of
@@ -116,28 +117,33 @@ class Acceptor:
                 if None in theirs:
                     kept.set_exception(OverloadedError("the store of submissions does not answer"))
                 else:
-                    kept.set_result([bool(one) for one in theirs])
+                    kept.set_result(cast(list[bool], theirs))
 
-    async def _write_apart(self, submissions: Sequence[Submission]) -> list[bool | None]:
+    async def _write_apart(self, submissions: Sequence[Submission]) -> Sequence[bool | None]:
         """Write each to its partition; for each whether it is new, or `None` when it could not be kept."""
+        if self._partitions.count == 1:
+            return await self._write_if_possible(0, submissions)
         places: dict[int, list[int]] = defaultdict(list)
         for place, one in enumerate(submissions):
             places[self._partitions.of(one.receipt)].append(place)
         found: list[bool | None] = [None] * len(submissions)
 
         async def one_partition(partition: int, theirs: list[int]) -> None:
-            try:
-                answers = await self._write(partition, [submissions[place] for place in theirs])
-            except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for an answer for ever
-                log.warning("submissions_not_kept", count=len(theirs), error=str(error))
-            else:
-                for place, answer in zip(theirs, answers, strict=True):
-                    found[place] = answer
+            answers = await self._write_if_possible(partition, [submissions[place] for place in theirs])
+            for place, answer in zip(theirs, answers, strict=True):
+                found[place] = answer
 
         await asyncio.gather(*(one_partition(partition, theirs) for partition, theirs in places.items()))
         return found
 
-    async def _write(self, partition: int, submissions: list[Submission]) -> list[bool]:
+    async def _write_if_possible(self, partition: int, submissions: Sequence[Submission]) -> Sequence[bool | None]:
+        try:
+            return await self._write(partition, submissions)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for an answer for ever
+            log.warning("submissions_not_kept", count=len(submissions), error=str(error))
+            return [None] * len(submissions)
+
+    async def _write(self, partition: int, submissions: Sequence[Submission]) -> list[bool]:
         stream = SUBMISSIONS.part(partition, self._partitions)
         redis = self._connections.of(stream.name)
         try:
@@ -146,11 +152,12 @@ class Acceptor:
             await redis.script_load(_ACCEPT)
             return await self._run_script(redis, stream, submissions)
 
-    async def _run_script(self, redis: Redis, stream: Stream, submissions: list[Submission]) -> list[bool]:
+    async def _run_script(self, redis: Redis, stream: Stream, submissions: Sequence[Submission]) -> list[bool]:
+        prefix = receipt_prefix(stream.partition, self._partitions)
         async with redis.pipeline(transaction=False) as pipe:
             for start in range(0, len(submissions), _PER_CALL):
                 part = submissions[start : start + _PER_CALL]
-                keys = [stream.name, *(receipt_key(one.receipt, self._partitions) for one in part)]
+                keys = [stream.name, *(prefix + one.receipt for one in part)]
                 entries = _pack([_entry(one) for one in part])
                 bodies = [self._sealer.seal(one.body, binding_of(one.receipt, one.source)) for one in part]
                 pipe.evalsha(_SHA, len(keys), *keys, self._receipt_seconds, entries, *bodies)

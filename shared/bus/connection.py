@@ -154,9 +154,10 @@ class Connections:
     def of(self, key: str) -> Redis:
         """The client for a key, and for all that carries the same hash tag."""
         place = self.place(key)
-        if place not in self._clients:
-            self._clients[place] = connect(self._url, key, **self._options)
-        return self._clients[place]
+        client = self._clients.get(place)
+        if client is None:
+            client = self._clients[place] = connect(self._url, key, **self._options)
+        return client
 
     @property
     def all(self) -> tuple[Redis, ...]:

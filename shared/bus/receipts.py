@@ -5,6 +5,7 @@ last of them a check character. It follows from the report's id, so the same rep
 """
 
 from collections.abc import Sequence
+from functools import cache
 from operator import mul
 from uuid import UUID
 
@@ -42,7 +43,13 @@ def _check_character(values: Sequence[int]) -> str:
 
 def receipt_key(receipt: str, partitions: Partitions) -> str:
     """The Redis key that holds a receipt's stage and the hash of its content; beside its submission's stream."""
-    return partitions.key(f"receipt:{receipt}", partitions.of(receipt))
+    return receipt_prefix(partitions.of(receipt), partitions) + receipt
+
+
+@cache
+def receipt_prefix(partition: int, partitions: Partitions) -> str:
+    """What the keys of a partition's receipts begin with."""
+    return partitions.key("receipt:", partition)
 
 
 def receipt_value(stage: ReceiptStage, content_hash: str) -> str:

@@ -1,5 +1,6 @@
 """The archive against a real Redis and a real ClickHouse: every report once, whatever comes twice."""
 
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,9 @@ from redis.asyncio import Redis
 
 from services.archive.app import build
 from services.archive.migrate import Migration, migrate, read_migrations
-from shared.bus.partitions import UNDIVIDED
+from shared.bus.partitions import UNDIVIDED, Partitions
 from shared.bus.receipts import receipt_key, receipt_value
-from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS, QUARANTINE
+from shared.bus.streams import ALERT_EVENTS, ASSESSMENTS, QUARANTINE, SUBMISSIONS
 from shared.config.errors import ConfigError
 from shared.contracts import (
     AlertEvent,
@@ -28,8 +29,10 @@ from shared.contracts import (
 )
 from shared.service import Service
 from shared.settings import Settings
+from shared.vault.envelope import Sealer
 from tests.assessments import an_assessment
 from tests.backends import ClickHouseServer
+from tests.keys import a_ring
 from tests.running import eventually, running
 
 NOW = datetime(2024, 11, 25, 13, tzinfo=UTC)
@@ -174,6 +177,55 @@ async def test_a_receipt_is_archived_only_when_clickhouse_has_its_report(
         assert (await redis.get(key)).startswith(b"archived:")
         assert 0 < await redis.ttl(key) <= 100
     assert warehouse.command("SELECT count() FROM salingjaga.reports") == 1
+
+
+async def test_messages_of_two_partitions_are_kept_though_their_ids_are_the_same(
+    settings: Settings, redis_url: str, warehouse: Client
+) -> None:
+    two = Partitions(2)
+    submission = a_submission()
+    async with Redis.from_url(redis_url) as redis:
+        for part in (*ASSESSMENTS.parts(two), *SUBMISSIONS.parts(two)):
+            for number in range(5):
+                fields = (
+                    {b"body": an_assessment().model_dump_json(by_alias=True).encode()}
+                    if part.groups == ASSESSMENTS.groups
+                    else {**submission, b"receipt": f"SJ-UJI-{part.partition}-{number}".encode()}
+                )
+                await redis.xadd(part.name, fields, id=f"1-{number + 1}")  # type: ignore[arg-type]
+        async with running(build(settings.model_copy(update={"partitions": 2}))):
+
+            async def all_acknowledged() -> bool:
+                for part, group in [(part, "archive") for part in ASSESSMENTS.parts(two)] + [
+                    (part, "vault") for part in SUBMISSIONS.parts(two)
+                ]:
+                    groups = {one["name"]: one for one in await redis.xinfo_groups(part.name)}
+                    found = groups.get(group.encode(), {"pending": 1, "last-delivered-id": b""})
+                    if found["pending"] or found["last-delivered-id"] != b"1-5":
+                        return False
+                return True
+
+            await eventually(all_acknowledged)
+    assert warehouse.command("SELECT uniqExact(report_id) FROM salingjaga.report_rows") == 10
+    assert (
+        warehouse.command(
+            "SELECT uniqExact(receipt) FROM salingjaga_vault.submissions WHERE startsWith(receipt, 'SJ-UJI')"
+        )
+        == 10
+    )
+
+
+def a_submission() -> dict[bytes, bytes]:
+    """The fields of a submission's stream entry, but its receipt."""
+    sealed = Sealer(a_ring()).seal(b"{}", b"")
+    return {
+        b"report_id": str(uuid.uuid4()).encode(),
+        b"source": b"lapangan",
+        b"adapter": b"json",
+        b"received_ms": str(int(time.time() * 1000)).encode(),
+        b"content_hash": b"x",
+        b"body": sealed,
+    }
 
 
 async def test_a_message_that_is_no_assessment_goes_to_quarantine_alone(
