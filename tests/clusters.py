@@ -55,6 +55,17 @@ class LocalCluster:
         hosts = ",".join(f"{HOST}:{node.port}" for node in self.masters)
         return f"redis+cluster://:{PASSWORD}@{hosts}"
 
+    def move(self, slot: int, source: Node, target: Node) -> None:
+        """Move a slot with all its keys from one master to another, as an operator's resharding does."""
+        with source.client() as old, target.client() as new:
+            old_id, new_id = (client.execute_command("CLUSTER MYID") for client in (old, new))
+            new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", old_id)
+            old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", new_id)
+            while keys := old.execute_command("CLUSTER GETKEYSINSLOT", slot, 10):
+                old.execute_command("MIGRATE", HOST, target.port, "", 0, 5000, "AUTH", PASSWORD, "KEYS", *keys)
+            for client in (new, old):
+                client.execute_command("CLUSTER SETSLOT", slot, "NODE", new_id)
+
 
 @contextlib.contextmanager
 def start_cluster(folder: Path) -> Iterator[LocalCluster]:

@@ -289,16 +289,28 @@ async def test_a_normaliser_killed_between_publishing_and_acknowledging_doubles_
     assert (count, distinct) == (len(lines), len(lines))
 
 
+async def hand_on_receipts(batch: Sequence[Message], outbox: Outbox) -> None:
+    for message in batch:
+        receipt = message.fields[b"receipt"]
+        outbox.publish(REPORTS, receipt, by=receipt.decode()[::-1])
+
+
+async def all_handed_on(connections: Connections, count: int) -> bool:
+    found: set[str] = set()
+    try:
+        for part in REPORTS.parts(THREE):
+            entries = await connections.of(part.name).xrange(part.name)
+            found |= {fields[b"body"].decode() for _, fields in entries}
+    except RedisError:
+        return False
+    return found == {one.receipt for one in submissions(count, 0)}
+
+
 async def test_a_master_that_dies_is_followed_by_its_replica_and_nothing_kept_is_lost(cluster: LocalCluster) -> None:
     connections = Connections(cluster.url, socket_timeout=5)
     acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, replicas=1, partitions=THREE)
     settings = Settings(redis_url=cluster.url, partitions=THREE.count, claim_idle_seconds=0.5)  # type: ignore[arg-type]
     service = Service("test", settings)
-
-    async def hand_on_receipts(batch: Sequence[Message], outbox: Outbox) -> None:
-        for message in batch:
-            receipt = message.fields[b"receipt"]
-            outbox.publish(REPORTS, receipt, by=receipt.decode()[::-1])
 
     service.consume(SUBMISSIONS, "normaliser", hand_on_receipts, batch_size=20)
     refused = 0
@@ -317,22 +329,44 @@ async def test_a_master_that_dies_is_followed_by_its_replica_and_nothing_kept_is
                         acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, partitions=THREE)
                     await asyncio.sleep(0.2)
 
-        async def all_handed_on() -> bool:
-            found: set[str] = set()
-            try:
-                for part in REPORTS.parts(THREE):
-                    entries = await connections.of(part.name).xrange(part.name)
-                    found |= {fields[b"body"].decode() for _, fields in entries}
-            except RedisError:
-                return False
-            return found == {one.receipt for one in submissions(600, 0)}
-
-        await eventually(all_handed_on, seconds=30)
+        await eventually(lambda: all_handed_on(connections, 600), seconds=30)
         assert service.broken == ""
     await connections.aclose()
     assert refused > 0, "while a partition had no master nothing was accepted for it"
     with cluster.replicas[1].client() as new:
         assert new.role()[0] == b"master"  # type: ignore[index]
+
+
+async def test_a_partition_that_is_moved_to_another_master_is_followed(
+    cluster: LocalCluster, settings: Settings
+) -> None:
+    connections = Connections(cluster.url, socket_timeout=5)
+    acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, partitions=THREE)
+    service = Service("test", settings)
+    service.consume(SUBMISSIONS, "normaliser", hand_on_receipts, batch_size=20)
+    [first, *_] = SUBMISSIONS.parts(THREE)
+
+    async def accept(start: int) -> None:
+        while True:
+            try:
+                await acceptor.accept(submissions(20, start))
+                return
+            except OverloadedError:
+                await asyncio.sleep(0.05)
+
+    async with running(service):
+        await accept(0)
+        slot = connections.place(first.name)
+        moving = asyncio.create_task(asyncio.to_thread(cluster.move, slot, cluster.masters[0], cluster.masters[2]))
+        for start in range(20, 600, 20):
+            await accept(start)
+        await moving
+        for start in range(600, 800, 20):
+            await accept(start)
+        await eventually(lambda: all_handed_on(connections, 800), seconds=30)
+        assert service.broken == ""
+    await connections.aclose()
+    assert owner(cluster, first) == 2
 
 
 async def test_alerts_miss_nothing_when_the_node_that_holds_them_dies_while_reports_arrive(
