@@ -25,7 +25,7 @@ from shared.bus.connection import Cluster, Connections, make_broker
 from shared.bus.consumer import Handle, StreamConsumer
 from shared.bus.errors import DependencyAwayError, ServiceBrokenError
 from shared.bus.healing import heal_reads, until_redis_answers
-from shared.bus.partitions import PREFIX, Partitions
+from shared.bus.partitions import AGREED_KEY, PREFIX, Partitions
 from shared.bus.streams import Stream, ensure_all_groups
 from shared.config.errors import ConfigError
 from shared.http import Receive, Scope, Send, respond
@@ -42,7 +42,6 @@ PATIENCE = {"socket_timeout": 10, "socket_connect_timeout": 5, "health_check_int
 """Longer than any blocking read; a Redis that is frozen, not gone, is noticed by it."""
 CONNECTIONS = 2_000
 """More connections than that at once are answered 503."""
-PARTITIONS_KEY = f"{PREFIX}partitions"
 GRACE_SECONDS = 3
 CLEAN_UP_SECONDS = 2.0
 
@@ -219,14 +218,10 @@ class Service:
 
     async def _agree_on_partitions(self) -> None:
         """Stop when the others split the streams otherwise: what one writes, the other would not read."""
-        redis = self.connections.of(PARTITIONS_KEY)
-        await redis.setnx(PARTITIONS_KEY, self.partitions.count)
-        agreed = int(await redis.get(PARTITIONS_KEY) or self.partitions.count)
-        if agreed != self.partitions.count:
-            raise ServiceBrokenError(
-                f"SALINGJAGA_PARTITIONS is {self.partitions.count} here, and {agreed} for those that used this Redis "
-                "before; set all to the same (docs/cluster.md says how to change it)"
-            )
+        redis = self.connections.of(AGREED_KEY)
+        await redis.setnx(AGREED_KEY, self.partitions.count)
+        if words := self.partitions.disagree(await redis.get(AGREED_KEY)):
+            raise ServiceBrokenError(words)
 
     async def _ensure_groups(self) -> None:
         await ensure_all_groups(self.connections.of, self.partitions)

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from rich.table import Table
 from rich.text import Text
 
 from deploy.cli.console import err, fail, out, printable
-from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, find_target
+from deploy.cli.target import DEFAULT_DATA_DIR, DataDirOption, check_partitions, find_target
 from deploy.cli.vault import open_vault
 from shared.bus import quarantine as store
 from shared.bus.connection import connect_blocking
@@ -145,7 +145,9 @@ def _chosen(redis: Redis, ids: list[str] | None, all_: bool, group: str, contain
 @contextlib.contextmanager
 def _redis(data_dir: Path) -> Iterator[Redis]:
     try:
-        with connect_blocking(find_target(data_dir).redis_url, socket_timeout=10, socket_connect_timeout=5) as redis:
+        target = find_target(data_dir)
+        with connect_blocking(target.redis_url, socket_timeout=10, socket_connect_timeout=5) as redis:
+            check_partitions(redis, target.partitions)
             yield redis
-    except RedisError as error:
+    except (RedisError, RedisClusterException) as error:
         fail(f"Redis: {error}")

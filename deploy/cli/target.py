@@ -3,12 +3,14 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
+from redis import Redis
 
 from deploy.embedded.data_dir import DataDir, EmbeddedError
-from shared.bus.partitions import UNDIVIDED, Partitions
+from shared.bus.partitions import AGREED_KEY, UNDIVIDED, Partitions
+from shared.config.errors import ConfigError
 from shared.settings import Settings, get_settings
 
 DataDirOption = Annotated[
@@ -34,6 +36,12 @@ class Target:
     def secret(self, variable: str) -> str:
         """A source's secret: from the environment, else the embedded system's. Empty when there is none."""
         return os.environ.get(variable) or self.secrets.get(variable, "")
+
+
+def check_partitions(redis: Redis, partitions: Partitions) -> None:
+    """Raise `ConfigError` when Redis is used with another number of partitions: what lies in others would be missed."""
+    if words := partitions.disagree(cast(bytes | None, redis.get(AGREED_KEY))):
+        raise ConfigError(words)
 
 
 def find_target(data_dir: Path) -> Target:

@@ -17,9 +17,10 @@ import typer
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from deploy.cli.console import fail
+from deploy.cli.target import check_partitions
 from deploy.embedded.data_dir import DataDir, EmbeddedError
 from deploy.embedded.system import HOST, without_proxy
 from shared.bus.connection import connect_blocking
@@ -149,10 +150,11 @@ def open_vault(data_dir: Path) -> Iterator[Vault]:
         )
         url = settings.redis_url.get_secret_value()
         with connect_blocking(url, socket_timeout=30, socket_connect_timeout=5) as redis:
+            check_partitions(redis, Partitions(settings.partitions))
             yield Vault(settings, clickhouse, redis)
     except ClickHouseError as error:
         fail(f"ClickHouse: {' '.join(str(error).split())[:300]}")
-    except RedisError as error:
+    except (RedisError, RedisClusterException) as error:
         fail(f"Redis: {error}")
 
 

@@ -96,6 +96,7 @@ class Cluster:
         Raises:
             ConnectionError: no node answers, or the slot has no master now.
         """
+        why: Exception | None = None
         nodes = list({*self.nodes, *self._known})
         random.shuffle(nodes)  # a node that is cut off from the others must not be asked again and again
         for host, port in nodes:
@@ -103,14 +104,16 @@ class Cluster:
                 async with Redis(host=host, port=port, retry=_ONCE, **_short_wait(), **self.login) as node:
                     # By its parts, so that the answer comes as it is and not in a form that differs between protocols.
                     answer = await node.execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
-            except (RedisError, OSError):
+            except (RedisError, OSError) as error:
+                why = error
                 continue
             masters = {(first, last): (_text(master[0]) or host, int(master[1])) for first, last, master, *_ in answer}
             self._known = set(masters.values())
             for (first, last), address in masters.items():
                 if first <= slot <= last:
                     return address
-        raise ConnectionError(f"no node of the Redis Cluster says where the master of slot {slot} is")
+        words = f"no node of the Redis Cluster says where the master of slot {slot} is"
+        raise ConnectionError(f"{words}; one of them: {why}" if why else words)
 
     def connection_to(self, slot: int) -> type[Connection]:
         """Connections that go to the slot's master, wherever it is when they are made."""

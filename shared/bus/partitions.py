@@ -12,6 +12,8 @@ from zlib import crc32
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 PREFIX = "salingjaga:"
+AGREED_KEY = f"{PREFIX}partitions"
+"""Where Redis holds the number of partitions that it is used with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,15 @@ class Partitions:
     def key(self, name: str, partition: int) -> str:
         """The Redis key of something in a partition; `name` is without the common prefix."""
         return f"{PREFIX}{{{hash_tag(partition, self.count)}}}:{name}" if self.count > 1 else f"{PREFIX}{name}"
+
+    def disagree(self, agreed: bytes | str | None) -> str:
+        """What is wrong when Redis is used with another number, by what lies under `AGREED_KEY`; else empty."""
+        if agreed is None or int(agreed) == self.count:
+            return ""
+        return (
+            f"SALINGJAGA_PARTITIONS is {self.count} here, and {int(agreed)} for those that used this Redis before; "
+            "set all to the same (docs/cluster.md says how to change it)."
+        )
 
 
 UNDIVIDED = Partitions()

@@ -156,7 +156,7 @@ async def reports_in_alerts(url: str) -> int:
         return sum(alert.reports for alert in await inbox.list_alerts(client))
 
 
-async def command(settings: Settings, *words: str) -> str:
+async def command(settings: Settings, *words: str, status: int = 0) -> str:
     """What an operator's command prints, with the system's addresses in its environment."""
     environment = {
         **os.environ,
@@ -173,7 +173,7 @@ async def command(settings: Settings, *words: str) -> str:
         sys.executable, "-m", "deploy.cli", *words, env=environment, stdout=PIPE, stderr=STDOUT
     )
     printed, _ = await process.communicate()
-    assert process.returncode == 0, printed.decode()
+    assert process.returncode == status, printed.decode()
     return printed.decode()
 
 
@@ -250,6 +250,9 @@ async def test_operators_work_over_three_nodes_as_over_one(
         await all_settled(cluster.url)
         forgotten = await command(settings, "forget", receipts[0], "--reason", "uji", "--yes", "--only-this")
         assert "Nothing is left" in forgotten
+        wrong = settings.model_copy(update={"partitions": 6})
+        refused = await command(wrong, "forget", receipts[1], "--reason", "uji", "--yes", status=1)
+        assert "SALINGJAGA_PARTITIONS is 6 here, and 3" in refused, "else it would find nothing, and say so"
     assert warehouse.command("SELECT count() FROM salingjaga.reports") == len(lines)
     assert warehouse.command("SELECT count() FROM salingjaga_vault.submissions FINAL") == len(lines) - 1
 
@@ -340,33 +343,42 @@ async def test_a_master_that_dies_is_followed_by_its_replica_and_nothing_kept_is
 async def test_a_partition_that_is_moved_to_another_master_is_followed(
     cluster: LocalCluster, settings: Settings
 ) -> None:
-    connections = Connections(cluster.url, socket_timeout=5)
-    acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, partitions=THREE)
-    service = Service("test", settings)
-    service.consume(SUBMISSIONS, "normaliser", hand_on_receipts, batch_size=20)
-    [first, *_] = SUBMISSIONS.parts(THREE)
+    webhook, texts = ingest(settings, normaliser=False), [TEXT.format(number, "Garut") for number in range(600)]
+    lines = [json.dumps({"id": str(number), "text": text}) for number, text in enumerate(texts)]
+    garut = REPORTS.part(THREE.of("32.05"), THREE)
+    source = owner(cluster, garut)
+    target = (source + 1) % MASTERS
+    receipts: list[str] = []
 
-    async def accept(start: int) -> None:
+    async def take(start: int) -> None:
         while True:
-            try:
-                await acceptor.accept(submissions(20, start))
+            answer = await Door(webhook).post(
+                "\n".join(lines[start : start + 20]), path="/v1/reports/lapangan/batch", media_type=NDJSON
+            )
+            if answer.status_code == 202:
+                receipts.extend(answer.json()["receipts"])
                 return
-            except OverloadedError:
-                await asyncio.sleep(0.05)
+            assert answer.status_code == 503
+            await asyncio.sleep(0.05)
 
-    async with running(service):
-        await accept(0)
-        slot = connections.place(first.name)
-        moving = asyncio.create_task(asyncio.to_thread(cluster.move, slot, cluster.masters[0], cluster.masters[2]))
-        for start in range(20, 600, 20):
-            await accept(start)
+    async def all_normalised() -> bool:
+        return {await stage_of(webhook, receipt) for receipt in receipts} == {"normalised"}
+
+    async with all_running(webhook, ingest(settings, webhook=False)):
+        await take(0)
+        slot, nodes = Connections(cluster.url).place(garut.name), cluster.masters
+        moving = asyncio.create_task(asyncio.to_thread(cluster.move, slot, nodes[source], nodes[target]))
+        for start in range(20, 400, 20):
+            await take(start)
         await moving
-        for start in range(600, 800, 20):
-            await accept(start)
-        await eventually(lambda: all_handed_on(connections, 800), seconds=30)
-        assert service.broken == ""
-    await connections.aclose()
-    assert owner(cluster, first) == 2
+        for start in range(400, 600, 20):
+            await take(start)
+        await eventually(all_normalised, seconds=60)
+    assert owner(cluster, garut) == target
+    with connect_blocking(cluster.url) as client:
+        assert list(read_quarantine(client)) == []
+        bodies = [json.loads(fields[b"body"]) for _, fields in client.xrange(garut.name)]  # type: ignore[union-attr]
+    assert {body["receipt"] for body in bodies} == set(receipts)
 
 
 async def test_alerts_miss_nothing_when_the_node_that_holds_them_dies_while_reports_arrive(
