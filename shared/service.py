@@ -21,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from redis.exceptions import RedisError
 
-from shared.bus.connection import Cluster, Connections, make_broker
+from shared.bus.connection import Connections, make_broker
 from shared.bus.consumer import Handle, StreamConsumer
 from shared.bus.errors import DependencyAwayError, ServiceBrokenError
 from shared.bus.healing import heal_reads, until_redis_answers
@@ -65,9 +65,9 @@ class Service:
         self.settings = settings
         self._url = settings.redis_url.get_secret_value()
         self.partitions = Partitions(settings.partitions)
-        if Cluster.read(self._url) and settings.partitions == 1:
-            raise ConfigError("A Redis Cluster needs SALINGJAGA_PARTITIONS: as many as it has masters, or a multiple.")
         self.connections = Connections(self._url, **PATIENCE)
+        if self.connections.is_cluster and settings.partitions == 1:
+            raise ConfigError("A Redis Cluster needs SALINGJAGA_PARTITIONS: as many as it has masters, or a multiple.")
         self._document = FastStream(specification=AsyncAPI(title=f"Salingjaga {name}", version=version))
         self._brokers: dict[int, RedisBroker] = {}
         own = f"{PREFIX}{{{name}}}:"

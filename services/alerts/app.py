@@ -38,7 +38,9 @@ def build(settings: Settings) -> Service:
     calendar = WatchedFile(settings.config_file("calendar.yaml"), Calendar)
 
     service = Service("alerts", settings)
-    store = CaseStore(service.redis, rules.content.memory.length, settings.redis_replicas)
+    # On one server the acknowledgement cannot outlive what it rests on.
+    replicas = settings.redis_replicas if service.connections.is_cluster else 0
+    store = CaseStore(service.redis, rules.content.memory.length, replicas)
     renderer = Renderer(lambda: calendar.content)
     announcer = Announcer(
         lambda: officers.content, lambda: rules.content, lambda: calendar.content, renderer, settings.notification_file

@@ -147,12 +147,12 @@ class Connections:
     def __init__(self, url: str, **options: Any) -> None:
         self._url = url
         self._options = options
-        self._is_cluster = Cluster.read(url) is not None
+        self.is_cluster = Cluster.read(url) is not None
         self._clients: dict[int, Redis] = {}
 
     def place(self, key: str) -> int:
         """What keys have in common that are reached by the same client: their slot in a cluster, else everything."""
-        return key_slot(key.encode()) if self._is_cluster else 0
+        return key_slot(key.encode()) if self.is_cluster else 0
 
     def of(self, key: str) -> Redis:
         """The client for a key, and for all that carries the same hash tag."""
