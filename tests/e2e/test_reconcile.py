@@ -104,7 +104,7 @@ def test_what_waits_in_quarantine_is_not_missing_though_its_receipt_is_forgotten
     with open_vault(system.data_dir) as vault:
         [receipt] = [one["receipt"] for one in json.loads(system.run("quarantine", "list", "--json").out)]
         wait_for(lambda: vault.count(f"{vault.database}.submissions", f"receipt = '{receipt}'", {}) == 1, seconds=20)
-        assert vault.redis.delete(receipt_key(receipt)) == 1  # as it is when it has expired
+        assert vault.redis.delete(receipt_key(receipt, vault.partitions)) == 1  # as it is when it has expired
     assert "1 compared, 1 had arrived, 0 missing" in system.run(*command).out
 
 

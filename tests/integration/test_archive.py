@@ -356,13 +356,13 @@ async def test_a_joined_report_is_one_row_of_most_messages_whatever_order_they_a
 
     async with Redis.from_url(redis_url) as redis:
         for receipt in (one.report.receipt, "SJ-KEDUA", "SJ-KETIGA"):
-            await redis.set(receipt_key(receipt), receipt_value(ReceiptStage.RECEIVED, "x"), ex=100)
+            await redis.set(receipt_key(receipt, UNDIVIDED), receipt_value(ReceiptStage.RECEIVED, "x"), ex=100)
         # All messages came in one second; what is classified last holds fewer of them.
         for state in (told(3, classified_after=1), told(1, classified_after=5), told(2, classified_after=60)):
             await publish(redis_url, state)
             await archived(redis_url)
         for receipt in (one.report.receipt, "SJ-KEDUA", "SJ-KETIGA"):
-            assert (await redis.get(receipt_key(receipt))).startswith(b"archived:")
+            assert (await redis.get(receipt_key(receipt, UNDIVIDED))).startswith(b"archived:")
     columns = "text, parts, corroborations"
     [row] = warehouse.query(f"SELECT {columns} FROM salingjaga.reports").result_rows
     assert row == ("3 pesan", [one.report.receipt, "SJ-KEDUA", "SJ-KETIGA"], 0)

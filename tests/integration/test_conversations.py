@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from services.ingest.app import build
 from services.ingest.conversations import Conversations, Said, Turn, pack, unpack
+from shared.bus.partitions import UNDIVIDED
 from shared.bus.receipts import receipt_key
 from shared.bus.streams import REPORTS, SUBMISSIONS
 from shared.contracts import Report
@@ -236,4 +237,4 @@ async def test_a_receipt_follows_its_report_until_it_expires(ingest: Service, re
     answer = await client(ingest).request(**whatsapp("ada amplop", "di paringin"))
     await normalised(redis, 2)
     for receipt in answer.json()["receipts"]:
-        assert await redis.ttl(receipt_key(receipt)) > 0
+        assert await redis.ttl(receipt_key(receipt, UNDIVIDED)) > 0
