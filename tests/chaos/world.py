@@ -234,6 +234,9 @@ def small_disk(folder: Path) -> Iterator[None]:
         yield
     finally:
         if mounted:
+            for logs in (folder.glob("*.log"), folder.glob("*/logs/*")):
+                for log in logs:
+                    shutil.copy(log, folder.parent)
             subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
