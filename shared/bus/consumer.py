@@ -12,7 +12,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import repeat
+from itertools import groupby, repeat
 from typing import Any
 
 import structlog
@@ -44,6 +44,10 @@ READ_BLOCK_MS = 1_000
 IDLE_CONSUMER_SECONDS = 3_600
 CHORES_SECONDS = 2.0
 PENDING_LOOK = 10_000
+_SUSPECT = 2
+_NARROWING = 4
+"""Messages handed out more than `_SUSPECT` times are handled in parts of a batch, halved so often each time."""
+_ALONE_SECONDS = 86_400
 
 
 def consumer_name() -> str:
@@ -64,7 +68,7 @@ class StreamConsumer:
         replicas: how many replicas must hold what a batch leads to elsewhere before it is acknowledged.
         linger_seconds: how long a batch that is not full waits for more, for targets that prefer few large writes.
         claim_idle_seconds: after how long an unacknowledged message is taken over from its consumer.
-        max_deliveries: how often a message may be taken over before it goes to quarantine unhandled.
+        max_deliveries: how often its process may end while a message is handled alone before that goes to quarantine.
         quarantine_limit: consecutive failures after which the service stops.
         quarantine_ratio: share of failures among the last `quarantine_window` messages above which it stops.
         stop: called with the reason when the service must stop.
@@ -109,6 +113,7 @@ class StreamConsumer:
         self._failed_lately: deque[bool] = deque(maxlen=quarantine_window)
         self._held: set[bytes] = set()
         self._just_read: set[tuple[bytes, bytes]] = set()
+        self._alone = f"{stream.name}:{group}:alone"
         subscriber = broker.subscriber(
             stream=StreamSub(
                 stream.name,
@@ -220,6 +225,8 @@ class StreamConsumer:
                 return await self._handle(batch, outbox)
             except DependencyAwayError as error:
                 log.warning("dependency_away", group=self.group, error=str(error), retry_in_seconds=round(pause, 1))
+            if len(batch) == 1:
+                await self._was_not_fatal(batch[0])
             outbox.clear()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -297,17 +304,34 @@ class StreamConsumer:
             self.stream.name, self.group, claimed[0].id, claimed[-1].id, len(claimed), consumername=self._name
         )
         times = {entry["message_id"]: int(entry["times_delivered"]) for entry in deliveries}
-        deadly = [message for message in claimed if times.get(message.id, 0) > self._max_deliveries]
-        healthy = [message for message in claimed if times.get(message.id, 0) <= self._max_deliveries]
-        for message in deadly:
-            reason = f"handed out {times[message.id]} times and never finished: it may be what ends its consumers"
-            await self._settle([message], self._put_aside(message, reason, attempts=times[message.id]))
-        # One by one when they have failed before, so that a message that kills its process takes no neighbour along.
-        for group in [[m] for m in healthy if times.get(m.id, 0) > 2] + [
-            [m for m in healthy if times.get(m.id, 0) <= 2]
-        ]:
-            if group:
-                await self._process(group)
+        # A message that ends its process takes ever fewer neighbours along: the more often messages were handed out,
+        # the smaller the groups they are handled in, and in the end each alone.
+        for often, alike in groupby(sorted(claimed, key=lambda m: times.get(m.id, 1)), lambda m: times.get(m.id, 1)):
+            size = max(1, self._batch_size >> _NARROWING * max(0, often - _SUSPECT))
+            messages = list(alike)
+            for group in (messages[start : start + size] for start in range(0, len(messages), size)):
+                if size == 1:
+                    await self._process_alone(group[0])
+                else:
+                    await self._process(group)
+
+    async def _process_alone(self, message: Message) -> None:
+        # How often it was handed out accuses no message: its processes may have ended for other reasons, or while they
+        # waited for a dependency. Only what ends them while it is handled alone is put aside.
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hincrby(self._alone, message.id, 1)
+            pipe.expire(self._alone, _ALONE_SECONDS)
+            tried, _ = await pipe.execute()
+        if tried > self._max_deliveries:
+            reason = f"its process ended {tried - 1} times while it handled this message alone"
+            outbox = self._put_aside(message, reason, attempts=tried, counts=False)
+            await self._settle([message], outbox)
+        else:
+            await self._process([message])
+        await self._was_not_fatal(message)
+
+    async def _was_not_fatal(self, message: Message) -> None:
+        await until_redis_answers(lambda: self._redis.hdel(self._alone, message.id))
 
     async def _forget_dead_consumers(self) -> None:
         for consumer in await self._redis.xinfo_consumers(self.stream.name, self.group):

@@ -88,18 +88,50 @@ async def test_what_a_killed_consumer_had_read_is_taken_over(client: Redis, redi
     assert (await client.xpending(SUBMISSIONS.name, "normaliser"))["pending"] == 0
 
 
-async def test_a_message_that_ends_every_consumer_is_put_aside_and_the_others_flow_on(
+async def test_a_message_that_ends_every_process_is_put_aside_and_the_others_flow_on(
+    client: Redis, redis_url: str
+) -> None:
+    reached = asyncio.Event()
+
+    async def dying(batch: Sequence[Message], outbox: Outbox) -> None:
+        if any(message.body == b"deadly" for message in batch):
+            reached.set()
+            await asyncio.sleep(3_600)  # until the process is ended from outside
+        await hand_on(batch, outbox)
+
+    await ensure_all_groups(lambda _: client, UNDIVIDED)
+    await submit(client, *numbers(5), b"deadly", *numbers(5, 5))
+    lives = 0
+    while await client.xlen(QUARANTINE.name) == 0:
+        lives += 1
+        assert lives < 12
+        reached.clear()
+        async with running(copying(redis_url, dying, max_deliveries=2)):
+
+            async def ended() -> bool:
+                return reached.is_set() or await client.xlen(QUARANTINE.name) == 1
+
+            await eventually(ended)
+    async with running(copying(redis_url, dying)):
+        await eventually(lambda: has(client, numbers(10)))
+    [(_, aside)] = await client.xrange(QUARANTINE.name)
+    assert aside[b"field:body"] == b"deadly"
+    assert b"handled this message alone" in aside[b"error"]
+
+
+async def test_messages_whose_processes_ended_for_other_reasons_are_handled_however_often_that_was(
     client: Redis, redis_url: str
 ) -> None:
     await ensure_all_groups(lambda _: client, UNDIVIDED)
-    await submit(client, b"deadly")
-    [[_, [(deadly, _)]]] = await client.xreadgroup("normaliser", "killed", {SUBMISSIONS.name: ">"})
-    for _ in range(6):
-        await client.xclaim(SUBMISSIONS.name, "normaliser", "killed", 0, [deadly])
-    await submit(client, *numbers(10))
+    await submit(client, *numbers(120))
+    for _ in range(25):
+        ids = [id_ for id_, _ in await client.xrange(SUBMISSIONS.name)]
+        await client.xreadgroup("normaliser", "killed", {SUBMISSIONS.name: ">"})
+        await client.xclaim(SUBMISSIONS.name, "normaliser", "killed", 0, ids)
     async with running(copying(redis_url)):
-        await eventually(lambda: has(client, numbers(10)))
-        await eventually(lambda: length(client, QUARANTINE.name, 1))
+        await eventually(lambda: has(client, numbers(120)))
+    assert await client.xlen(QUARANTINE.name) == 0
+    assert not await client.exists(f"{SUBMISSIONS.name}:normaliser:alone")
 
 
 async def length(client: Redis, stream: str, count: int) -> bool:
