@@ -30,10 +30,10 @@ _RULE_RANGE = (-2.0, 4.0)
 _PLAIN_DENIAL = -0.4
 _DENIAL_COST = 0.5
 """Where signs of tone push every filled frame below the first, the model must be surer by the second."""
-_LEAST_SHOWN = 0.5
+_LEAST_SHOWN = 0.25
 _MORE_SHOWN = 0.9
 _UNSUPPORTED = -0.1
-_CLASS_WEIGHT = 0.45
+_CLASS_WEIGHT = 0.15
 _CODE_WEIGHT = 0.4
 _CODE_THRESHOLD = -2.0
 _PRIORITY_STEP = 0.25
@@ -252,15 +252,15 @@ class Classifier:
         handouts = [c.logit for code, c in candidates.items() if code in codes and c.code.handout]
         if primary == RiskClass.NEUTRALITY and handouts and max(handouts) >= max(rules[primary] - 1, _PLAIN_HANDOUT):
             primary = RiskClass.MONEY_POLITICS
-        # The model alone accuses nobody: half of what an offence consists of must be in the words, and more beside an
-        # offence of the same class that a frame has found.
-        stated_classes = {self._codes[code].risk_class for code in codes if code in candidates}
+        # The model alone accuses nobody: of the main thing a part must be in the words where no frame has found it, and
+        # nearly all of whatever it adds to that.
+        main_is_stated = any(self._codes[code].risk_class == primary for code in codes if code in candidates)
         codes = {
             code: score
             for code, score in codes.items()
             if code in candidates
             or self._reader.share_shown(code, mask)
-            >= (_MORE_SHOWN if self._codes[code].risk_class in stated_classes else _LEAST_SHOWN)
+            >= (_MORE_SHOWN if main_is_stated or self._codes[code].risk_class != primary else _LEAST_SHOWN)
         }
         if not any(self._codes[code].risk_class == primary for code in codes):
             violation = min(violation, _UNSUPPORTED)

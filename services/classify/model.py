@@ -20,7 +20,14 @@ from shared.config.errors import ConfigError
 from shared.contracts import RiskClass
 
 DEFAULT_MODEL = Path(__file__).parent / "model.npz"
-BUCKETS = 1 << 16
+BUCKETS = 1 << 18
+WHOLE_WORD = 2.0
+"""Value of a whole word or lexicon key beside its groups of letters, of which it has many."""
+WORDS, PAIRS, ENDS, CONCEPTS = 1.5, 1.0, 0.7, 0.4
+"""Lengths of the blocks of features of a text. Concepts count least: the rules were written with a part of the corpus,
+where they are surer than elsewhere."""
+END_WORDS = 6
+"""Words at the beginning and at the end of a text that count as such besides."""
 _FIRST_WORDS = 4096
 _MOST_WORDS = 60_000
 """Spellings remembered before all are forgotten, so that memory stays flat however many texts come."""
@@ -36,19 +43,19 @@ def bucket(feature: str) -> int:
     return zlib.crc32(feature.encode()) % BUCKETS
 
 
-def word_features(entry: Entry) -> list[int]:
-    """Buckets of a spelling: its lexicon keys and, written normally, its groups of two to five letters."""
-    keys = entry.keys or ("=" + entry.word,)
-    features = [bucket("w" + key) for key in keys]
-    if not keys[0].startswith("<"):
+def word_features(entry: Entry) -> tuple[list[int], list[int]]:
+    """Buckets of a spelling: as a whole (lexicon keys and itself); and its groups of two to five letters."""
+    wholes = {"w" + key for key in entry.keys} | {"w=" + entry.word}
+    groups: list[int] = []
+    if not (entry.keys and entry.keys[0].startswith("<")):
         padded = f" {entry.word[:24]} "
         # Slices of bytes where a byte is a letter; `crc32(x, crc32(b"n"))` is `crc32(b"n" + x)`, without building it.
         letters = padded.encode() if padded.isascii() else [letter.encode() for letter in padded]
         for size in (2, 3, 4, 5):
             for i in range(len(letters) - size + 1):
                 group = letters[i : i + size]
-                features.append(zlib.crc32(group if isinstance(group, bytes) else b"".join(group), _GROUPS) % BUCKETS)
-    return features
+                groups.append(zlib.crc32(group if isinstance(group, bytes) else b"".join(group), _GROUPS) % BUCKETS)
+    return [bucket(whole) for whole in sorted(wholes)], groups
 
 
 def pair_feature(first: Entry, second: Entry) -> int:
@@ -56,23 +63,33 @@ def pair_feature(first: Entry, second: Entry) -> int:
     return (first.pair_hash * 31 + second.pair_hash * 17 + 7) % BUCKETS
 
 
+def end_features(entry: Entry) -> tuple[int, int]:
+    """Buckets of a word among the first and among the last of a text."""
+    return bucket("a" + entry.form), bucket("z" + entry.form)
+
+
 def text_features(scan: Scan, concepts: Iterable[str]) -> tuple[list[int], list[float]]:
-    """Buckets and values of a text's features: words, pairs and concepts, each block of length one or less."""
+    """Buckets and values of a text's features: words, pairs, ends and concepts, each block as long as it counts."""
     indices: list[int] = []
     values: list[float] = []
-    words = scan.words
-    if words:
-        blocks = [word_features(word) for word in words]
-        scale = 1 / math.sqrt(sum(map(len, blocks)))
-        for block in blocks:
-            indices.extend(block)
-            values.extend([scale] * len(block))
+
+    def add(block: Sequence[int], value: float) -> None:
+        indices.extend(block)
+        values.extend([value] * len(block))
+
+    if words := scan.words:
+        spelt = [word_features(word) for word in words]
+        squares = sum(WHOLE_WORD**2 * len(wholes) + len(groups) for wholes, groups in spelt)
+        for wholes, groups in spelt:
+            add(wholes, WHOLE_WORD * WORDS / math.sqrt(squares))
+            add(groups, WORDS / math.sqrt(squares))
         pairs = [pair_feature(a, b) for a, b in pairwise(words)]
-        indices.extend(pairs)
-        values.extend([1 / math.sqrt(len(pairs) or 1)] * len(pairs))
+        add(pairs, PAIRS / math.sqrt(len(pairs) or 1))
+        ends = [end_features(word)[0] for word in words[:END_WORDS]]
+        ends += [end_features(word)[1] for word in words[-END_WORDS:]]
+        add(ends, ENDS / math.sqrt(len(ends)))
     named = [bucket("k" + name) for name in concepts]
-    indices.extend(named)
-    values.extend([1 / math.sqrt(len(named) or 1)] * len(named))
+    add(named, CONCEPTS / math.sqrt(len(named) or 1))
     return indices, values
 
 
@@ -124,8 +141,11 @@ class TextModel:
         """Words of the texts it learnt from, which most texts to come are made of."""
         self._by_concept = np.zeros((0, len(bias)), dtype=np.float32)
         self._mask_octets = 0
-        # One row for each spelling met: its share of the scores and, last, of how many features that is the sum.
+        # One row for each spelling met: its share of the scores and, last, the squares of the features it sums.
         self._shares = np.zeros((_FIRST_WORDS, len(bias) + 1), dtype=np.float32)
+        # And its shares as one of the first, and as one of the last words of a text.
+        self._opens = np.zeros((_FIRST_WORDS, len(bias)), dtype=np.float32)
+        self._closes = np.zeros((_FIRST_WORDS, len(bias)), dtype=np.float32)
         # For each of them what it adds to the bucket of a pair as its first word, and as its second (`pair_feature`).
         self._firsts = np.zeros(_FIRST_WORDS, dtype=np.int64)
         self._seconds = np.zeros(_FIRST_WORDS, dtype=np.int64)
@@ -160,6 +180,7 @@ class TextModel:
         pairs = (self._firsts.take(rows[:-1]) + self._seconds.take(rows[1:])) % BUCKETS
         of_words = np.zeros((len(scans), self._shares.shape[1]), dtype=np.float32)
         of_pairs = np.zeros((len(scans), len(self._bias)), dtype=np.float32)
+        of_ends = np.zeros_like(of_pairs)
         of_concepts = np.zeros_like(of_pairs)
         octets = b"".join([mask.to_bytes(self._mask_octets, "little") for mask in masks])
         bits = np.frombuffer(octets, dtype=np.uint8).reshape(len(scans), self._mask_octets)
@@ -169,15 +190,19 @@ class TextModel:
             end = first + len(scan.words)
             if end > first:
                 np.add.reduce(self._shares.take(rows[first:end], axis=0), axis=0, out=of_words[number])
+                opening, closing = rows[first : min(end, first + END_WORDS)], rows[max(first, end - END_WORDS) : end]
+                np.add.reduce(self._opens.take(opening, axis=0), axis=0, out=of_ends[number])
+                of_ends[number] += np.add.reduce(self._closes.take(closing, axis=0), axis=0)
             if end > first + 1:
                 np.add.reduce(self._weights.take(pairs[first : end - 1], axis=0), axis=0, out=of_pairs[number])
             if mask:
                 np.matmul(present[number], self._by_concept, out=of_concepts[number])
             first = end
-        features = of_words[:, -1].astype(np.float64)
-        scores = self._bias + of_words[:, :-1] / _roots(features)
-        scores += of_pairs / _roots([len(scan.words) - 1 for scan in scans])
-        scores += of_concepts / _roots([mask.bit_count() for mask in masks])
+        squares = of_words[:, -1].astype(np.float64)
+        scores = self._bias + of_words[:, :-1] * (WORDS / _roots(squares))
+        scores += of_pairs * (PAIRS / _roots([len(scan.words) - 1 for scan in scans]))
+        scores += of_ends * (ENDS / _roots([2 * min(END_WORDS, len(scan.words)) for scan in scans]))
+        scores += of_concepts * (CONCEPTS / _roots([mask.bit_count() for mask in masks]))
         return [self._opinion(values) for values in scores.tolist()]
 
     def _opinion(self, scores: list[float]) -> Opinion:
@@ -214,14 +239,18 @@ class TextModel:
 
     def _remember(self, word: Entry) -> None:
         """Sum a spelling's share of the scores once, into a row that the spelling keeps for this epoch."""
-        features = word_features(word)
+        wholes, groups = word_features(word)
         row = self._known_words
         if row == len(self._shares):
-            self._shares = np.concatenate([self._shares, np.zeros_like(self._shares)])
-            self._firsts = np.concatenate([self._firsts, np.zeros_like(self._firsts)])
-            self._seconds = np.concatenate([self._seconds, np.zeros_like(self._seconds)])
-        self._shares[row, :-1] = self._weights.take(features, axis=0).sum(axis=0)
-        self._shares[row, -1] = len(features)
+            self._shares, self._opens, self._closes, self._firsts, self._seconds = (
+                np.concatenate([known, np.zeros_like(known)])
+                for known in (self._shares, self._opens, self._closes, self._firsts, self._seconds)
+            )
+        self._shares[row, :-1] = WHOLE_WORD * self._weights.take(wholes, axis=0).sum(axis=0)
+        self._shares[row, :-1] += self._weights.take(groups, axis=0).sum(axis=0)
+        self._shares[row, -1] = WHOLE_WORD**2 * len(wholes) + len(groups)
+        opening, closing = end_features(word)
+        self._opens[row], self._closes[row] = self._weights[opening], self._weights[closing]
         self._firsts[row] = word.pair_hash * 31 + 7
         self._seconds[row] = word.pair_hash * 17
         word.row = row
