@@ -8,26 +8,21 @@ import asyncio
 import base64
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from subprocess import DEVNULL, Popen
 
 import msgspec
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from deploy.bench.own_redis import own_redis
 from deploy.bench.result import BenchError
 from deploy.bench.texts import varied_texts
-from deploy.embedded.redis_server import find_redis_server, write_config
-from deploy.embedded.system import free_port
 from services.ingest.conversations import Conversations, conversation_key
 from services.ingest.normaliser import Normaliser
 from services.ingest.sources import Source
 from services.ingest.submission import Submission
-from shared.bus.healing import until_redis_answers
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
 from shared.calendar import Calendar
@@ -38,7 +33,6 @@ from shared.vault.keys import KEY_BYTES, KeyRing
 
 BATCH = 200
 TEXT_CHARACTERS = 120
-PASSWORD = "bench"  # noqa: S105 - of a server that lives as long as this measurement
 ROUNDS = 3
 """Each source in turn, so often; the best of each counts, since others may use the machine too."""
 
@@ -51,16 +45,8 @@ async def measure(messages: int) -> None:
     """
     if messages < 10 * BATCH:
         raise BenchError(f"{messages} messages are too few; at least {10 * BATCH} are needed")
-    with tempfile.TemporaryDirectory(prefix="salingjaga-bench-") as folder:
-        port, config = free_port(besides=set()), Path(folder) / "redis.conf"
-        write_config(config, folder=Path(folder), port=port, password=PASSWORD, fsync="everysec")
-        with Popen([find_redis_server(), str(config)], stdout=DEVNULL) as server:  # noqa: S603, ASYNC220 - ours
-            try:
-                async with Redis.from_url(f"redis://:{PASSWORD}@127.0.0.1:{port}/0") as redis:
-                    await until_redis_answers(redis.ping)
-                    await _measure(redis, messages)
-            finally:
-                server.kill()
+    async with own_redis() as redis:
+        await _measure(redis, messages)
 
 
 async def _measure(redis: Redis, messages: int) -> None:

@@ -9,31 +9,25 @@ import asyncio
 import math
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from subprocess import DEVNULL, Popen
 from uuid import uuid4
 
 from redis.asyncio import Redis
 
+from deploy.bench.own_redis import own_redis
 from deploy.bench.result import BenchError
 from deploy.bench.texts import varied_texts
-from deploy.embedded.redis_server import find_redis_server, write_config
-from deploy.embedded.system import free_port
 from services.ingest import likeness
 from services.ingest.incidents import Incidents
 from services.ingest.normaliser import incident_id
-from shared.bus.healing import until_redis_answers
 from shared.contracts import Region, Report
 from shared.regions import RegionResolver
 
 BATCH = 200
 TEXT_CHARACTERS = 300
 FORETOLD = 10_000_000
-PASSWORD = "bench"  # noqa: S105 - of a server that lives as long as this measurement
 
 
 async def measure(reports: int) -> None:
@@ -44,16 +38,8 @@ async def measure(reports: int) -> None:
     """
     if reports < 10 * BATCH:
         raise BenchError(f"{reports} reports are too few; at least {10 * BATCH} are needed")
-    with tempfile.TemporaryDirectory(prefix="salingjaga-bench-") as folder:
-        port, config = free_port(besides=set()), Path(folder) / "redis.conf"
-        write_config(config, folder=Path(folder), port=port, password=PASSWORD, fsync="everysec")
-        with Popen([find_redis_server(), str(config)], stdout=DEVNULL) as server:  # noqa: S603, ASYNC220 - ours
-            try:
-                async with Redis.from_url(f"redis://:{PASSWORD}@127.0.0.1:{port}/0") as redis:
-                    await until_redis_answers(redis.ping)
-                    await _measure(redis, reports)
-            finally:
-                server.kill()
+    async with own_redis() as redis:
+        await _measure(redis, reports)
 
 
 async def _measure(redis: Redis, reports: int) -> None:
