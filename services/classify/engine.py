@@ -281,7 +281,7 @@ class Classifier:
         status = self._status(fired, case.mask)
         findings = tuple(self._finding(self._codes[code], candidates.get(code), view, case, status) for code in labels)
         shares = self._risks(view)
-        strongest = max(fired, key=lambda c: c.logit, default=None)
+        strongest = max(fired, key=lambda c: (c.code.risk_class == view.primary, c.logit), default=None)
         if strongest is None:
             reason = "model teks: menyerupai laporan " + self._codes[max(view.codes, key=lambda c: view.codes[c])].name
         else:
