@@ -114,11 +114,9 @@ class Summaries:
 
     def _deliveries(self, officer: Officer, cases: Sequence[tuple[Case, Alert]], now: datetime) -> list[QueuedDelivery]:
         case, alert = cases[0]
-        if len(cases) == 1:
-            reason = alert.held_for(officer.id) or Reason.REMINDER
-            text = self._announcer.text(case, alert, reason, now, [officer])
-        else:
-            text = summary_text(cases)
+        reason = alert.held_for(officer.id) or Reason.REMINDER
+        alone = len(cases) == 1
+        text = self._announcer.text(case, alert, reason, now, [officer]) if alone else summary_text(cases)
         return [
             QueuedDelivery(
                 delivery_id=uuid5(alert.alert_id, f"summary/{officer.id}/{place}/{now.isoformat()}"),

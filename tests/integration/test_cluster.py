@@ -101,7 +101,9 @@ def settings(
 def reports() -> list[str]:
     """Lines of a batch: five reports from each place, and some that tell of no place."""
     texts = [TEXT.format(number, place) for place in PLACES for number in range(5)]
-    texts += [f"Ada yang membagikan amplop berisi uang di pasar, pelaku ke-{number}" for number in range(5)]
+    texts += [
+        f"Timses membagikan amplop berisi uang di pasar agar pilih nomor 2, pelaku ke-{number}" for number in range(5)
+    ]
     return [json.dumps({"id": str(number), "text": text}) for number, text in enumerate(texts)]
 
 
