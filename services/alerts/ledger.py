@@ -19,7 +19,8 @@ from services.alerts.baseline import Tally
 from services.alerts.heartbeat import BRISK_HALF_LIFE, Pulse
 from services.alerts.patterns import Hit
 from services.alerts.rules import AlertingRules
-from services.alerts.store import PREFIX, TALLIES, answered
+from services.alerts.store import PREFIX, TALLIES
+from shared.bus.healing import answered
 from shared.contracts import RiskClass
 
 _PATTERNS = f"{PREFIX}patterns:"

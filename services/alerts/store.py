@@ -8,17 +8,14 @@ after a crash therefore finds its reports known and changes nothing.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
-from redis.exceptions import ResponseError
 
 from services.alerts.case import Case, Reason
-from shared.bus.errors import DependencyAwayError
-from shared.bus.healing import AWAY
+from shared.bus.healing import answered
 from shared.bus.replicas import hold
 from shared.bus.streams import ALERT_EVENTS
 from shared.contracts import AlertEvent, Delivery, RiskClass, Severity, Verdict
@@ -43,7 +40,6 @@ TALLIES = f"{PREFIX}tallies"
 """What every region and class usually has, as their cases say; kept when a case is forgotten."""
 
 _HOUR = timedelta(hours=1)
-_PASSING_REFUSALS = ("OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING")
 
 # Run the commands when the document has the version that was read and (if one is named) a delivery still waits. The
 # commands come as lists of words in one MessagePack, which is less work than as many arguments; a number stands
@@ -445,14 +441,3 @@ def _ms_of(length: timedelta) -> int:
 
 def _time(ms: float) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-async def answered(act: Any) -> Any:
-    try:
-        return await act
-    except AWAY as error:
-        raise DependencyAwayError(f"Redis does not answer: {error}") from error
-    except ResponseError as error:
-        if any(refusal in str(error) for refusal in _PASSING_REFUSALS):
-            raise DependencyAwayError(f"Redis refuses for now: {error}") from error
-        raise

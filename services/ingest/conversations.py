@@ -14,12 +14,10 @@ from dataclasses import dataclass, replace
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from services.ingest.adapters import Draft
 from services.ingest.asking import CONVERSATION_SECONDS, CONVERSATIONS, answered_key
-from shared.bus.errors import DependencyAwayError
-from shared.bus.healing import AWAY, passes
+from shared.bus.healing import answered
 from shared.contracts import MOST_PARTS
 from shared.observability import metrics
 
@@ -120,15 +118,8 @@ class Conversations:
         for one in messages:
             waiting.setdefault((one.source, one.sender), []).append(one)
         found: dict[tuple[str, str], list[Conversation]] = {}
-        try:
-            while open_ := {who: theirs for who, theirs in waiting.items() if who not in found}:
-                found |= await self._decide(open_)
-        except AWAY as error:
-            raise DependencyAwayError(f"Redis, which remembers conversations: {error}") from None
-        except ResponseError as error:
-            if not passes(error):
-                raise
-            raise DependencyAwayError(f"Redis, which remembers conversations, refuses: {error}") from None
+        while open_ := {who: theirs for who, theirs in waiting.items() if who not in found}:
+            found |= await answered(self._decide(open_), "Redis, which remembers conversations,")
         taken = [_conversation_of(one.turn, found[one.source, one.sender]) for one in messages]
         metrics.messages_joined.inc(sum(len(conversation.turns) > 1 for conversation in taken))
         return taken

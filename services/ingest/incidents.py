@@ -20,12 +20,11 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
 from services.ingest.likeness import bands, exact_key, likeness
 from shared.bus.connection import Connections
-from shared.bus.errors import DependencyAwayError
-from shared.bus.healing import AWAY, passes
+from shared.bus.healing import answered
 from shared.bus.partitions import Partitions
 from shared.contracts import Report
 from shared.observability import metrics
@@ -315,14 +314,7 @@ class Incidents:
         if not reports:
             return []
         calls = self._calls(reports)
-        try:
-            answers = await self._run(calls)
-        except AWAY as error:
-            raise DependencyAwayError(f"Redis, which remembers incidents: {error}") from None
-        except ResponseError as error:
-            if not passes(error):
-                raise
-            raise DependencyAwayError(f"Redis, which remembers incidents, refuses: {error}") from None
+        answers = await answered(self._run(calls), "Redis, which remembers incidents,")
         found = [UUID(bytes=incident) for incidents, _ in answers for incident in incidents]
         if refused := sum(count for _, count in answers):
             metrics.incidents_not_remembered.inc(refused)

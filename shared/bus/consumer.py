@@ -182,12 +182,12 @@ class StreamConsumer:
 
     # Handling
 
-    async def _process(self, batch: list[Message]) -> None:
+    async def _process(self, batch: list[Message], outbox: Outbox | None = None) -> None:
+        """Handle a batch, unless what it leads to (`outbox`) stands already, and settle it."""
         async with self._one_batch_at_a_time:
             started = time.perf_counter()
             try:
-                outbox = await self._handled(batch)
-                await self._settle(batch, outbox)
+                await self._settle(batch, outbox or await self._handled(batch))
             finally:
                 self._held.difference_update(message.id for message in batch)
             metrics.batch_seconds.labels(self.stream.name, self.group).observe(time.perf_counter() - started)
@@ -324,8 +324,7 @@ class StreamConsumer:
             tried, _ = await pipe.execute()
         if tried > self._max_deliveries:
             reason = f"its process ended {tried - 1} times while it handled this message alone"
-            outbox = self._put_aside(message, reason, attempts=tried, counts=False)
-            await self._settle([message], outbox)
+            await self._process([message], self._put_aside(message, reason, attempts=tried, counts=False))
         else:
             await self._process([message])
         await self._was_not_fatal(message)

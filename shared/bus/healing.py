@@ -14,6 +14,8 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from shared.bus.errors import DependencyAwayError
+
 log = structlog.get_logger()
 
 AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError)
@@ -22,14 +24,26 @@ AWAY = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError)
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 3.0
 
-_PASSING_REFUSALS = ("NOGROUP", "OOM", "MISCONF", "MASTERDOWN", "NOREPLICAS")
+_PASSING_REFUSALS = ("NOGROUP", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING")
 """Anywhere in the words: the client puts its own in front when the refusal comes out of a pipeline."""
 
 
-def passes(error: ResponseError) -> bool:
+def _passes(error: ResponseError) -> bool:
     """Whether a refusal of Redis will pass: no memory, no disk, no master or no group at the moment."""
     words = f"{error} {error.__context__ or ''}"
     return isinstance(error, OutOfMemoryError) or any(refusal in words for refusal in _PASSING_REFUSALS)
+
+
+async def answered(act: Awaitable[Any], who: str = "Redis") -> Any:
+    """What Redis answers; `DependencyAwayError`, in the name of `who`, when it does not, or refuses for now."""
+    try:
+        return await act
+    except AWAY as error:
+        raise DependencyAwayError(f"{who} does not answer: {error}") from error
+    except ResponseError as error:
+        if not _passes(error):
+            raise
+        raise DependencyAwayError(f"{who} refuses for now: {error}") from error
 
 
 async def until_redis_answers(act: Callable[[], Awaitable[Any]]) -> None:
@@ -43,7 +57,7 @@ async def until_redis_answers(act: Callable[[], Awaitable[Any]]) -> None:
         except ResponseError as error:
             # MULTI may have been carried out in part when only the group was missing; ids are deterministic, so writing
             # twice changes no count, while giving up would lose the batch.
-            if not passes(error):
+            if not _passes(error):
                 raise
             log.warning("redis_refuses", error=str(error), retry_in_seconds=round(pause, 1))
         else:

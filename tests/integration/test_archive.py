@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -49,14 +49,6 @@ def settings(redis_url: str, clickhouse: ClickHouseServer) -> Settings:
         claim_idle_seconds=0.5,
         archive_linger_seconds=0.05,
     )
-
-
-@pytest.fixture
-def warehouse(clickhouse: ClickHouseServer) -> Iterator[Client]:
-    client = clickhouse.client()
-    client.command("DROP DATABASE IF EXISTS salingjaga")
-    yield client
-    client.close()
 
 
 @pytest.fixture

@@ -66,15 +66,6 @@ def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
 
 
 @pytest.fixture
-def warehouse(clickhouse: ClickHouseServer) -> Iterator[Client]:
-    client = clickhouse.client()
-    for database in ("salingjaga", "salingjaga_vault"):
-        client.command(f"DROP DATABASE IF EXISTS {database}")
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def settings(
     cluster: LocalCluster, clickhouse: ClickHouseServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Settings:

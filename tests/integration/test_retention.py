@@ -1,6 +1,5 @@
 """Every kind of data goes when its time is over, in ClickHouse and in Redis, and nothing before."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,15 +34,6 @@ def settings(redis_url: str, clickhouse: ClickHouseServer) -> Settings:
         clickhouse_password=clickhouse.password,
         archive_linger_seconds=0.05,
     )
-
-
-@pytest.fixture
-def warehouse(clickhouse: ClickHouseServer) -> Iterator[Client]:
-    client = clickhouse.client()
-    for database in ("salingjaga", "salingjaga_vault"):
-        client.command(f"DROP DATABASE IF EXISTS {database}")
-    yield client
-    client.close()
 
 
 async def with_schema(settings: Settings) -> None:
