@@ -21,7 +21,7 @@ from services.alerts.app import build as alerts
 from services.alerts.store import PREFIX
 from services.archive.app import build as archive
 from services.classify.app import build as classify
-from services.ingest.acceptor import Acceptor, OverloadedError
+from services.ingest.acceptor import Acceptor
 from services.ingest.app import build as ingest
 from shared.bus.connection import Connections, connect, connect_blocking
 from shared.bus.consumer import StreamConsumer
@@ -37,7 +37,7 @@ from shared.settings import Settings
 from shared.vault.envelope import Sealer
 from tests.backends import ClickHouseServer
 from tests.clusters import MASTERS, LocalCluster, Node, start_cluster
-from tests.integration.test_sentinel import submissions
+from tests.integration.test_sentinel import accept_while_a_master_dies, submissions
 from tests.integration.test_webhook import NDJSON, SECRET, SOURCES, Door
 from tests.keys import a_ring
 from tests.running import eventually, running
@@ -304,26 +304,12 @@ async def all_handed_on(connections: Connections, count: int) -> bool:
 
 async def test_a_master_that_dies_is_followed_by_its_replica_and_nothing_kept_is_lost(cluster: LocalCluster) -> None:
     connections = Connections(cluster.url, socket_timeout=5)
-    acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, replicas=1, partitions=THREE)
     settings = Settings(redis_url=cluster.url, partitions=THREE.count, claim_idle_seconds=0.5)  # type: ignore[arg-type]
     service = Service("test", settings)
 
     service.consume(SUBMISSIONS, "normaliser", hand_on_receipts, batch_size=20)
-    refused = 0
     async with running(service):
-        for start in range(0, 600, 20):
-            if start == 300:
-                cluster.masters[1].kill()
-            while True:
-                try:
-                    await acceptor.accept(submissions(20, start))
-                    break
-                except OverloadedError:
-                    refused += 1
-                    if refused == 1:
-                        # The new master has no replica of its own: say that none is needed.
-                        acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, partitions=THREE)
-                    await asyncio.sleep(0.2)
+        refused = await accept_while_a_master_dies(connections, cluster.masters[1].kill, THREE)
 
         await eventually(lambda: all_handed_on(connections, 600), seconds=30)
         assert service.broken == ""

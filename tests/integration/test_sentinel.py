@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from services.ingest.submission import Submission
 from shared.bus.connection import Connections, connect, connect_blocking
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
+from shared.bus.partitions import UNDIVIDED, Partitions
 from shared.bus.streams import REPORTS, SUBMISSIONS
 from shared.config.errors import ConfigError
 from shared.service import Service
@@ -119,29 +120,37 @@ async def hand_on_receipts(batch: Sequence[Message], outbox: Outbox) -> None:
         outbox.publish(REPORTS, message.fields[b"receipt"])
 
 
+async def accept_while_a_master_dies(
+    connections: Connections, kill: Callable[[], object], partitions: Partitions = UNDIVIDED
+) -> int:
+    """Have 600 submissions kept on a replica too, half of them after `kill`. Returns how often they were refused."""
+    acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, replicas=1, partitions=partitions)
+    refused = 0
+    for start in range(0, 600, 20):
+        if start == 300:
+            kill()
+        while True:
+            try:
+                await acceptor.accept(submissions(20, start))
+                break
+            except OverloadedError:
+                refused += 1
+                if refused == 1:
+                    # The new master has no replica of its own until somebody gives it one: say that none is needed.
+                    acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, partitions=partitions)
+                await asyncio.sleep(0.2)
+    return refused
+
+
 async def test_a_master_that_dies_is_followed_by_its_replica_and_nothing_kept_is_lost(
     watched: Watched, client: Redis
 ) -> None:
     connections = Connections(watched.url, socket_timeout=5)
-    acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600, replicas=1)
     service = Service("test", Settings(redis_url=watched.url, claim_idle_seconds=0.5))
     service.consume(SUBMISSIONS, "normaliser", hand_on_receipts, batch_size=20)
-    refused = 0
 
     async with running(service):
-        for start in range(0, 600, 20):
-            if start == 300:
-                watched.master.kill()
-            while True:
-                try:
-                    await acceptor.accept(submissions(20, start))
-                    break
-                except OverloadedError:
-                    refused += 1
-                    if refused == 1:
-                        # The new master has no replica of its own until somebody gives it one: say that none is needed.
-                        acceptor = Acceptor(connections, Sealer(a_ring()), receipt_seconds=3600)
-                    await asyncio.sleep(0.2)
+        refused = await accept_while_a_master_dies(connections, watched.master.kill)
 
         async def all_handed_on() -> bool:
             try:
