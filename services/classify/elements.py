@@ -3,8 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import itemgetter
+from typing import NamedTuple
 
-from services.classify.match import Entry, Hit, Scan, Sentence
+import numpy as np
+from numpy.typing import NDArray
+
+from services.classify.match import Flags, Masks, Numbers, Scan, Spelling, rows_of, showing, with_room
 from services.classify.pack import ROLES, FrameRule, RulePack
 
 _HONORIFICS = frozenset(
@@ -79,10 +84,24 @@ _WITNESS_WORDS = frozenset(
     )
 )
 _RELATIVE_WORDS = frozenset(("yang", "karena", "lantaran", "terkait", "diduga", "setelah", "atas", "usai"))
+_PLAIN, _HONORIFIC, _FORMER, _RECEIVER, _WITNESS, _AGENT = range(6)
+_BEFORE = {
+    **dict.fromkeys(_AGENT_WORDS, _AGENT),
+    **dict.fromkeys(_WITNESS_WORDS, _WITNESS),
+    **dict.fromkeys(_RECEIVER_WORDS, _RECEIVER),
+    **dict.fromkeys(_FORMER_WORDS, _FORMER),
+    **dict.fromkeys(_HONORIFICS, _HONORIFIC),
+}
+"""What a word before an official tells of his role."""
+_ACCUSED_WITHIN = 4
 _REACH = 3
 _JOINED_REACH = 6
 _COORDINATED = 2
 """Words between two officials who act together: "camat dan kades"."""
+
+
+Span = tuple[int, int]
+"""The half-open range of words that show a concept."""
 
 
 @dataclass(slots=True)
@@ -92,16 +111,28 @@ class Unit:
     first: int
     last: int
     mask: int
-    hits: list[Hit]
     joined: bool
-    by_part: dict[int, list[Hit]] = field(default_factory=dict)
+    reading: "Reading"
+    hits: slice
+    by_part: dict[int, list[Span]] = field(default_factory=dict)
 
-    def showing(self, part: int) -> list[Hit]:
-        """The hits whose concept is in the mask `part`."""
-        hits = self.by_part.get(part)
-        if hits is None:
-            hits = self.by_part[part] = [h for h in self.hits if h.mask & part]
-        return hits
+    def showing(self, part: int) -> list[Span]:
+        """Where the concepts in the mask `part` stand."""
+        spans = self.by_part.get(part)
+        if spans is None:
+            reading = self.reading
+            spans = self.by_part[part] = [
+                span for mask, span in zip(reading.hit_masks[self.hits], reading.hit_spans[self.hits], strict=True)
+                if mask & part
+            ]  # fmt: skip
+        return spans
+
+
+class _Verb(NamedTuple):
+    mask: int
+    start: int
+    end: int
+    passive: bool
 
 
 @dataclass(slots=True)
@@ -110,8 +141,35 @@ class Filled:
 
     frame: "Frame"
     unit: Unit
-    slots: dict[str, list[Hit]]
+    slots: dict[str, list[Span]]
     distance: int
+
+
+@dataclass(slots=True)
+class Reading:
+    """The concepts in texts once every official has his role and every ambiguous word its meaning."""
+
+    scan: Scan
+    text_masks: Masks
+    masks: list[int]
+    """The same, one number a text."""
+    sentence_masks: list[int]
+    sentence_bounds: list[int]
+    """The first sentence of each text and, last, how many there are."""
+    hit_bounds: list[int]
+    """The first hit of each sentence and, last, how many there are."""
+    hit_masks: list[int]
+    hit_spans: list[Span]
+
+    def hits_of(self, text: int) -> slice:
+        """Which hits stand in a text."""
+        return slice(
+            self.hit_bounds[self.sentence_bounds[text]], self.hit_bounds[self.sentence_bounds[text + 1]]
+        )  # fmt: skip
+
+    def asks(self, text: int) -> bool:
+        """Whether any sentence of a text is a question."""
+        return bool(self.scan.questions[self.sentence_bounds[text] : self.sentence_bounds[text + 1]].any())
 
 
 class Frame:
@@ -161,15 +219,16 @@ class Reader:
 
     def __init__(self, pack: RulePack, concepts: dict[str, int]) -> None:
         self._bits = {name: 1 << number for name, number in concepts.items()}
+        self._mask_rows = -(-len(concepts) // 64)
         by_risk = sorted(pack.frames.frames, key=lambda rule: -rule.risk)
         self.frames = tuple(self._compile(pack, rule) for rule in by_risk)
-        by_gate: dict[int, list[tuple[int, Frame]]] = {}
-        for place, frame in enumerate(self.frames):
-            by_gate.setdefault(frame.gate, []).append((place, frame))
-        self._gates = tuple(by_gate.items())
         self._frames_of: dict[str, list[Frame]] = {}
         for frame in self.frames:
             self._frames_of.setdefault(frame.rule.code, []).append(frame)
+        needs = list(dict.fromkeys(need for frame in self.frames for need in frame.needs))
+        self._needs = rows_of(needs, self._mask_rows)
+        self._needs_of_frames = np.array([needs.index(need) for frame in self.frames for need in frame.needs])
+        self._first_needs = np.cumsum([0, *(len(frame.needs) for frame in self.frames)])[:-1]
         self._rewrites = tuple(
             (self._bits[r.concept], self._mask(r.when), self._bits[r.then], self._bits[r.otherwise])
             for r in pack.frames.rewrites
@@ -185,11 +244,19 @@ class Reader:
         self._contact = self._mask(("act.contact",))
         self._giving = self._mask(("act.give", "act.bribe"))
         self._report = self._bits["act.report"]
-        self._number = self._bits["side.number"]
         self._verbs = self._ordering | self._giving | self._report
+        self._spellings: list[Spelling] = []
+        self._known = 0
+        # What is known of each spelling, by its number.
+        self._before = np.zeros(0, dtype=np.uint8)
+        self._passive = np.zeros(0, dtype=np.bool_)
+        self._relative = np.zeros(0, dtype=np.bool_)
 
     def _mask(self, names: Iterable[str]) -> int:
         return _any(self._bits[name] for name in names)
+
+    def _rows(self, mask: int) -> Masks:
+        return rows_of([mask], self._mask_rows)
 
     def _compile(self, pack: RulePack, rule: FrameRule) -> Frame:
         slots = {
@@ -198,32 +265,153 @@ class Reader:
         }
         return Frame(rule, slots, self._mask(rule.unless))
 
-    def resolve(self, scan: Scan) -> int:
-        """Give every actor its role and every ambiguous word its meaning, in place. Returns the text's concept mask."""
-        mask = 0
-        for sentence in scan.sentences:
-            sentence.mask = _mask_of(sentence.hits)
-            mask |= sentence.mask
-        for concept, when, then, otherwise in self._rewrites:
-            if mask & concept:
-                meant = then if mask & when else otherwise
-                for sentence in scan.sentences:
-                    for hit in sentence.hits:
-                        if hit.mask & concept:
-                            hit.mask = hit.mask & ~concept | meant
-                    sentence.mask = _mask_of(sentence.hits)
-        mask = 0
-        for sentence in scan.sentences:
-            if sentence.mask & self._actors:
-                verbs = [hit for hit in sentence.hits if hit.mask & self._verbs]
-                actors = [hit for hit in sentence.hits if hit.mask & self._actors]
-                roles = [self._role(scan.words, sentence, hit, verbs) for hit in actors]
-                for hit, role in zip(actors, roles, strict=True):
-                    if role:
-                        hit.mask = self._recast(hit.mask, role)
-                sentence.mask = _mask_of(sentence.hits)
-            mask |= sentence.mask
-        return mask
+    def resolve(self, scan: Scan) -> Reading:
+        """Give every actor its role and every ambiguous word its meaning, in the scan itself."""
+        masks = scan.hit_masks
+        texts = len(scan.first_words) - 1
+        sentences = len(scan.sentence_starts)
+        text_of_sentence = scan.text_of_sentences()
+        sentence_of_hit = scan.sentence_of_hits()
+        self._rewrite(masks, text_of_sentence[sentence_of_hit], texts)
+        self._cast(scan, sentence_of_hit)
+        sentence_masks = _together(masks, sentence_of_hit, sentences)
+        text_masks = _together(sentence_masks, text_of_sentence, texts)
+        return Reading(
+            scan=scan,
+            text_masks=text_masks,
+            masks=_numbers(text_masks),
+            sentence_masks=_numbers(sentence_masks),
+            sentence_bounds=np.searchsorted(text_of_sentence, np.arange(texts + 1)).tolist(),
+            hit_bounds=np.searchsorted(sentence_of_hit, np.arange(sentences + 1)).tolist(),
+            hit_masks=_numbers(masks),
+            hit_spans=list(zip(scan.hit_starts.tolist(), scan.hit_ends.tolist(), strict=True)),
+        )
+
+    def _rewrite(self, masks: Masks, text_of_hit: Numbers, texts: int) -> None:
+        """Read each ambiguous concept as what the rest of its text makes of it."""
+        found = [np.flatnonzero(showing(masks, self._rows(rewrite[0]))) for rewrite in self._rewrites]
+        if not any(map(len, found)):
+            return
+        whole = _numbers(_together(masks, text_of_hit, texts))
+        for (concept, when, then, otherwise), hits in zip(self._rewrites, found, strict=True):
+            for hit in hits.tolist():
+                meant = then if whole[text_of_hit[hit]] & when else otherwise
+                [mask] = _numbers(masks[:, hit : hit + 1])
+                masks[:, hit] = self._rows(mask & ~concept | meant)[:, 0]
+
+    # Roles
+
+    def _learn(self, spellings: list[Spelling]) -> None:
+        """Enter the spellings met since the last time into the tables."""
+        if spellings is not self._spellings:
+            self._spellings, self._known = spellings, 0
+        count = len(spellings)
+        if count > self._known:
+            fresh, new = spellings[self._known :], slice(self._known, count)
+            self._before = with_room(self._before, count)
+            self._before[new] = [_BEFORE.get(spelling.form, _PLAIN) for spelling in fresh]
+            self._passive = with_room(self._passive, count)
+            self._passive[new] = [spelling.passive for spelling in fresh]
+            self._relative = with_room(self._relative, count)
+            self._relative[new] = [spelling.form in _RELATIVE_WORDS for spelling in fresh]
+            self._known = count
+
+    def _cast(self, scan: Scan, sentence_of_hit: Numbers) -> None:
+        """Give every actor its role."""
+        self._learn(scan.spellings)
+        masks = scan.hit_masks
+        actors = np.flatnonzero(showing(masks, self._rows(self._actors)))
+        if not len(actors):
+            return
+        verbs = np.flatnonzero(showing(masks, self._rows(self._verbs)))
+        first_verbs = np.searchsorted(sentence_of_hit[verbs], sentence_of_hit[actors])
+        last_verbs = np.searchsorted(sentence_of_hit[verbs], sentence_of_hit[actors], side="right")
+        before, told = self._words_before(scan, scan.hit_starts[actors], scan.sentence_starts[sentence_of_hit[actors]])
+        # Most act, whatever else is said: nothing before them and no verb near them gives them another role.
+        open_ones = np.flatnonzero((last_verbs > first_verbs) | ((told != _PLAIN) & (told != _AGENT)))
+        hits = actors[open_ones]
+        of_verbs = [
+            _Verb(*verb)
+            for verb in zip(
+                _numbers(masks[:, verbs]),
+                scan.hit_starts[verbs].tolist(),
+                scan.hit_ends[verbs].tolist(),
+                self._passive[scan.words[scan.hit_starts[verbs]]].tolist(),
+                strict=True,
+            )
+        ]
+        officials = zip(
+            hits.tolist(),
+            _numbers(masks[:, hits]),
+            scan.hit_ends[hits].tolist(),
+            before[open_ones].tolist(),
+            told[open_ones].tolist(),
+            self._accused(scan, scan.hit_ends[hits], scan.sentence_ends[sentence_of_hit[hits]]).tolist(),
+            first_verbs[open_ones].tolist(),
+            last_verbs[open_ones].tolist(),
+            strict=True,
+        )
+        recast: dict[int, int] = {}
+        for hit, mask, end, word_before, tells, is_accused, first, last in officials:
+            role = self._role(mask, end, word_before, tells, accused=is_accused, verbs=of_verbs[first:last])
+            if role:
+                recast[hit] = self._recast(mask, role)
+        if recast:
+            masks[:, list(recast)] = rows_of(list(recast.values()), self._mask_rows)
+
+    def _accused(self, scan: Scan, ends: Numbers, until: Numbers) -> Flags:
+        """Whether the words after each of some officials, within the sentence, go on to say what he did."""
+        places = ends[:, None] + np.arange(_ACCUSED_WITHIN)
+        relative = self._relative[scan.words[np.minimum(places, len(scan.words) - 1)]]
+        return (relative & (places < until[:, None])).any(axis=1)
+
+    def _words_before(self, scan: Scan, starts: Numbers, least: Numbers) -> tuple[Numbers, NDArray[np.uint8]]:
+        """The word before each of some words, honorifics passed over, and what it tells; nothing beyond `least`."""
+        told = self._before[scan.words]
+        behind = np.where(told == _HONORIFIC, -1, np.arange(len(told)))
+        np.maximum.accumulate(behind, out=behind)
+        before = np.maximum(np.concatenate([_NOTHING, behind])[starts], least - 1)
+        return before, np.where(before >= least, told[before], _PLAIN)
+
+    def _role(self, mask: int, end: int, before: int, tells: int, *, accused: bool, verbs: Sequence[_Verb]) -> str:
+        """`receiver`, `patient`, `reporter`, `former`, or empty for the one who acts.
+
+        Args:
+            mask: what the official's words show.
+            end: where they end.
+            before: the word before him, honorifics passed over.
+            tells: what that word tells.
+            accused: whether the sentence goes on to say what he did: "memanggil kades yang mengantar calon".
+            verbs: the verbs of his sentence.
+        """
+        if tells == _FORMER:
+            return "former"
+        if tells == _RECEIVER:
+            return "receiver"
+        if tells == _WITNESS and mask & self._reporting:
+            return "reporter"
+        if tells == _AGENT:
+            return ""
+        after_verb = ""
+        verb_before: _Verb | None = None
+        for verb in verbs:
+            if 0 <= verb.start - end < (_REACH + 2 if verb.passive else _REACH):
+                if verb.mask & self._report and not verb.passive and mask & self._reporting:
+                    return "reporter"
+                if verb.passive and verb.mask & (self._ordering & ~self._contact):
+                    after_verb = "patient"
+                elif verb.passive and verb.mask & self._giving:
+                    after_verb = after_verb or "receiver"
+            elif verb.end - 1 == before and not verb.mask & self._report:
+                verb_before = verb
+        if verb_before is not None and not accused:
+            if verb_before.passive:
+                return ""
+            if verb_before.mask & self._ordering:
+                return "patient"
+            if verb_before.mask & self._giving:
+                return "receiver"
+        return after_verb
 
     def _recast(self, mask: int, role: str) -> int:
         """The mask with its actors in another role; gone when the role is none of an offence."""
@@ -234,75 +422,41 @@ class Reader:
                     recast |= roles[role]
         return recast
 
-    def _role(self, words: Sequence[Entry], sentence: Sentence, hit: Hit, verbs: Sequence[Hit]) -> str:
-        """`receiver`, `patient`, `reporter`, `former`, or empty for the one who acts."""
-        before = hit.start - 1
-        while before >= sentence.start and words[before].form in _HONORIFICS:
-            before -= 1
-        if before >= sentence.start:
-            form = words[before].form
-            if form in _FORMER_WORDS:
-                return "former"
-            if form in _RECEIVER_WORDS:
-                return "receiver"
-            if form in _WITNESS_WORDS and hit.mask & self._reporting:
-                return "reporter"
-            if form in _AGENT_WORDS:
-                return ""
-        after_verb = before_verb = 0
-        verb_before: Hit | None = None
-        for other in verbs:
-            bit = other.mask
-            passive = words[other.start].passive
-            if 0 <= other.start - hit.end < (_REACH + 2 if passive else _REACH):
-                if bit & self._report and not passive and hit.mask & self._reporting:
-                    return "reporter"
-                if passive and bit & (self._ordering & ~self._contact):
-                    after_verb = 1
-                elif passive and bit & self._giving and not after_verb:
-                    after_verb = 2
-            elif other.end - 1 == before and not bit & self._report:
-                verb_before, before_verb = other, bit
-        if verb_before is not None and not self._accused_after(words, sentence, hit):
-            if words[verb_before.start].passive:
-                return ""
-            if before_verb & self._ordering:
-                return "patient"
-            if before_verb & self._giving:
-                return "receiver"
-        if after_verb:
-            return "patient" if after_verb == 1 else "receiver"
-        return ""
-
-    @staticmethod
-    def _accused_after(words: Sequence[Entry], sentence: Sentence, hit: Hit) -> bool:
-        """Whether the sentence goes on to say what this official did: "memanggil kades yang mengantar calon"."""
-        following = [word.form for word in words[hit.end : min(hit.end + 4, sentence.end)]]
-        return not _RELATIVE_WORDS.isdisjoint(following)
-
-    @staticmethod
-    def units(scan: Scan) -> list[Unit]:
-        """The sentences of a text in which any concept stands."""
-        return [
-            Unit(sentence.start, sentence.end, sentence.mask, sentence.hits, joined=False)
-            for sentence in scan.sentences
-            if sentence.mask
-        ]
-
-    @staticmethod
-    def pairs(units: Sequence[Unit]) -> list[Unit]:
-        """Neighbouring sentences read as one."""
-        return [
-            Unit(a.first, b.last, a.mask | b.mask, a.hits + b.hits, joined=True)
-            for a, b in pairwise(units)
-            if a.last == b.first
-        ]
+    # Frames
 
     def share_shown(self, code: str, mask: int) -> float:
         """The largest share of slots, over the frames of a code, for which the text shows at least one concept."""
         return max(
             sum(1 for need in frame.needs if mask & need) / len(frame.needs) for frame in self._frames_of[code]
         )  # fmt: skip
+
+    def fill(self, reading: Reading) -> list[list[Filled]]:
+        """Of each text every frame that it fills, each with its closest filling per unit."""
+        masks = reading.text_masks
+        shown = np.zeros((masks.shape[1], self._needs.shape[1]), dtype=np.uint64)
+        for of_texts, of_needs in zip(masks, self._needs, strict=True):
+            shown |= of_texts[:, None] & of_needs[None, :]
+        filling = np.logical_and.reduceat((shown != 0)[:, self._needs_of_frames], self._first_needs, axis=1)
+        frames: list[list[Frame]] = [[] for _ in reading.masks]
+        for text, place in zip(*map(np.ndarray.tolist, np.nonzero(filling)), strict=True):
+            if self.frames[place].possible(reading.masks[text]):
+                frames[text].append(self.frames[place])
+        return [self._fill(reading, text, some) if some else [] for text, some in enumerate(frames)]
+
+    def _fill(self, reading: Reading, text: int, frames: Sequence[Frame]) -> list[Filled]:
+        """The frames filled in a text, of each code the likeliest in each place."""
+        single = _units(reading, text)
+        pairs: list[Unit] | None = None
+        filled: list[Filled] = []
+        done: set[tuple[str, int, bool]] = set()
+        for frame in frames:
+            here = self._fill_any(frame, single, done)
+            if not here and frame.joins and len(single) > 1:
+                if pairs is None:
+                    pairs = _pairs(single)
+                here = self._fill_any(frame, pairs, done)
+            filled.extend(here)
+        return filled
 
     def _fill_any(self, frame: Frame, units: Sequence[Unit], done: set[tuple[str, int, bool]]) -> list[Filled]:
         """The frame filled in each unit where no likelier frame of its code is (frames come likeliest first)."""
@@ -319,32 +473,49 @@ class Reader:
                     done.add(place)
         return found
 
-    def fill(self, scan: Scan, mask: int) -> list[Filled]:
-        """Every frame that the text fills, each with its closest filling per unit."""
-        gated = [frames for gate, frames in self._gates if mask & gate]
-        places = [place for frames in gated for place, frame in frames if frame.possible(mask)]
-        if not places:
-            return []
-        single = self.units(scan)
-        pairs: list[Unit] | None = None
-        filled: list[Filled] = []
-        done: set[tuple[str, int, bool]] = set()
-        for place in sorted(places):
-            frame = self.frames[place]
-            here = self._fill_any(frame, single, done)
-            if not here and frame.joins and len(single) > 1:
-                if pairs is None:
-                    pairs = self.pairs(single)
-                here = self._fill_any(frame, pairs, done)
-            filled.extend(here)
-        return filled
+
+_NOTHING = np.full(1, -1, dtype=np.int64)
 
 
-def _mask_of(hits: Iterable[Hit]) -> int:
-    mask = 0
-    for hit in hits:
-        mask |= hit.mask
-    return mask
+def _units(reading: Reading, text: int) -> list[Unit]:
+    """The sentences of a text in which any concept stands."""
+    first, last = reading.sentence_bounds[text], reading.sentence_bounds[text + 1]
+    bounds = reading.hit_bounds
+    starts, ends = reading.scan.sentence_starts[first:last].tolist(), reading.scan.sentence_ends[first:last].tolist()
+    return [
+        Unit(start, end, mask, joined=False, reading=reading, hits=slice(bounds[number], bounds[number + 1]))
+        for number, start, end, mask in zip(
+            range(first, last), starts, ends, reading.sentence_masks[first:last], strict=True
+        )
+        if mask
+    ]
+
+
+def _pairs(units: Sequence[Unit]) -> list[Unit]:
+    """Neighbouring sentences read as one."""
+    return [
+        Unit(
+            a.first, b.last, a.mask | b.mask, joined=True, reading=a.reading, hits=slice(a.hits.start, b.hits.stop)
+        )
+        for a, b in pairwise(units)
+        if a.last == b.first
+    ]  # fmt: skip
+
+
+def _together(masks: Masks, groups: Numbers, count: int) -> Masks:
+    """What the masks of each group hold together; the groups come in order."""
+    together = np.zeros((len(masks), count), dtype=np.uint64)
+    if len(groups):
+        first = np.flatnonzero(np.diff(groups, prepend=-1))
+        together[:, groups[first]] = np.bitwise_or.reduceat(masks, first, axis=1)
+    return together
+
+
+def _numbers(masks: Masks) -> list[int]:
+    """Each mask as one number."""
+    width = 8 * len(masks)
+    octets = masks.T.tobytes()
+    return [int.from_bytes(octets[start : start + width], "little") for start in range(0, len(octets), width)]
 
 
 def _any(bits: Iterable[int]) -> int:
@@ -361,9 +532,9 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
     """
     too_far = frame.near + (_JOINED_REACH if unit.joined else 0) + 1
     mask = unit.mask
-    slots: list[tuple[str, list[list[list[Hit]]]]] = []
+    slots: list[tuple[str, list[list[list[Span]]]]] = []
     for slot, options in frame.slots.items():
-        shown: list[list[list[Hit]]] = []
+        shown: list[list[list[Span]]] = []
         for option in options:
             for part in option:
                 if not mask & part:
@@ -374,25 +545,24 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
     best: Filled | None = None
     tried: set[int] = set()
     for anchors in slots[0][1]:
-        for hits in anchors:
-            for hit in hits:
-                anchor = hit.start
+        for spans in anchors:
+            for anchor, _ in spans:
                 if anchor in tried:
                     continue
                 tried.add(anchor)
                 reach = 0
-                chosen: dict[str, list[Hit]] = {}
+                chosen: dict[str, list[Span]] = {}
                 for slot, alternatives in slots:
                     nearest = too_far
-                    picked: list[Hit] = []
-                    for option_hits in alternatives:
+                    picked: list[Span] = []
+                    for option_spans in alternatives:
                         distance = 0
                         group = []
-                        for part_hits in option_hits:
-                            close = part_hits[0]
-                            gap = abs(close.start - anchor)
-                            for other in part_hits:
-                                other_gap = abs(other.start - anchor)
+                        for part_spans in option_spans:
+                            close = part_spans[0]
+                            gap = abs(close[0] - anchor)
+                            for other in part_spans:
+                                other_gap = abs(other[0] - anchor)
                                 if other_gap < gap:
                                     close, gap = other, other_gap
                             group.append(close)
@@ -413,11 +583,13 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
     return best
 
 
-def _blocked(chosen: dict[str, list[Hit]], unit: Unit, blockers: int) -> bool:
+def _blocked(chosen: dict[str, list[Span]], unit: Unit, blockers: int) -> bool:
     """Whether another official stands between the actor and the act, and so is the one who acts."""
-    actor = min(chosen["actor"], key=lambda h: h.start)
-    act = min((h.start for slot, hits in chosen.items() if slot == "act" for h in hits), default=actor.start)
+    if not unit.mask & blockers:
+        return False
+    actor, after_actor = min(chosen["actor"], key=itemgetter(0))
+    act = min((start for slot, spans in chosen.items() if slot == "act" for start, _ in spans), default=actor)
     return any(
-        blockers & h.mask and h.start < act and h.start - actor.end > _COORDINATED and h.start >= actor.end
-        for h in unit.hits
+        start < act and start - after_actor > _COORDINATED and start >= after_actor
+        for start, _ in unit.showing(blockers)
     )

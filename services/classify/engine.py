@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from services.classify.elements import Filled, Reader
-from services.classify.match import Hit, Matcher, Scan
+import numpy as np
+
+from services.classify.elements import Filled, Reader, Reading, Span
+from services.classify.match import Matcher
 from services.classify.model import Opinion, TextModel
 from services.classify.pack import CodeRule, RulePack, SignRule
 from services.classify.tokens import Vocabulary, fold
@@ -86,7 +88,9 @@ class _Case:
     """Characters of `whole` before the text."""
     stage: Stage
     regime: Regime
-    scan: Scan = field(init=False)
+    number: int
+    """Of the text in `reading`."""
+    reading: Reading = field(init=False)
     mask: int = 0
 
 
@@ -103,7 +107,7 @@ class Classifier:
         self._concepts = {name: number for number, name in enumerate(names)}
         self._matcher = compile_lexicon(pack, self._concepts)
         # Most words of the texts to come are known before the first comes, which costs a quarter of a second here.
-        model.remember(self._matcher.scan(" ".join(model.words)).words)
+        model.remember(self._matcher.scan([" ".join(model.words)]))
         self._reader = Reader(pack, self._concepts)
         self._codes = {rule.code: rule for rule in pack.codes.codes}
         self._codes_of: dict[RiskClass, list[str]] = {}
@@ -111,6 +115,7 @@ class Classifier:
             self._codes_of.setdefault(rule.risk_class, []).append(rule.code)
         self._code_order = {rule.code: n for n, rule in enumerate(pack.codes.codes)}
         self._signs = tuple(_Sign(rule, self._mask(rule.concepts), self._mask(rule.void)) for rule in pack.tone.signs)
+        self._signs_of_kinds = tuple(sign for sign in self._signs if sign.rule.kind is not None)
         self._supporting = tuple((sign.mask, sign.rule.reason) for sign in self._signs if sign.rule.here > 0)
         self._exclusions = tuple((e.keep, e.drop, self._mask(e.unless)) for e in pack.codes.exclusions)
         norms = {norm.id: norm for norm in pack.norms}
@@ -161,25 +166,25 @@ class Classifier:
 
         The texts pass each step of the work together, so that its code and tables stay in the processor's caches.
         """
-        cases = [_case(one) for one in told]
-        for case in cases:
-            case.scan = self._matcher.scan(case.whole)
-        for case in cases:
-            case.mask = self._reader.resolve(case.scan)
-        opinions = self.model.opinions([case.scan for case in cases], [case.mask for case in cases])
-        filled = [self._reader.fill(case.scan, case.mask) for case in cases]
+        if not told:
+            return []
+        cases = [_case(one, number) for number, one in enumerate(told)]
+        reading = self._reader.resolve(self._matcher.scan([case.whole for case in cases]))
+        for case, mask in zip(cases, reading.masks, strict=True):
+            case.reading, case.mask = reading, mask
+        opinions = self.model.opinions(reading)
         candidates = [
-            self._best_per_code(self._weigh_all(one, case.mask)) for one, case in zip(filled, cases, strict=True)
+            self._best_per_code(self._weigh_all(one, case.mask))
+            for one, case in zip(self._reader.fill(reading), cases, strict=True)
         ]
         views = [
             self._combine(opinion, best, case.mask)
             for opinion, best, case in zip(opinions, candidates, cases, strict=True)
         ]
+        worded = np.diff(reading.scan.first_words).tolist()
         return [
-            self._harmless(view, case.mask, case.scan)
-            if view.violation < 0 or not case.scan.words
-            else self._violation(view, best, case)
-            for view, best, case in zip(views, candidates, cases, strict=True)
+            self._harmless(view, case) if view.violation < 0 or not words else self._violation(view, best, case)
+            for view, best, case, words in zip(views, candidates, cases, worded, strict=True)
         ]
 
     # -- weighing
@@ -319,9 +324,9 @@ class Classifier:
         here = candidate.filled.unit.mask if candidate else case.mask
         slots = candidate.filled.slots if candidate else {}
         if candidate:
-            spans = [(hit.start, hit.end) for hits in slots.values() for hit in hits]
+            spans = [span for spans_of_slot in slots.values() for span in spans_of_slot]
         else:
-            spans = self.model.telling_words(case.scan, code.code)
+            spans = self.model.telling_words(case.reading.scan, case.number, code.code)
         return Finding(
             code=code.code,
             name=code.name,
@@ -343,7 +348,7 @@ class Classifier:
             return Severity.HIGH
         return code.severity
 
-    def _elements(self, code: CodeRule, slots: Mapping[str, Sequence[Hit]], mask: int) -> Elements:
+    def _elements(self, code: CodeRule, slots: Mapping[str, Sequence[Span]], mask: int) -> Elements:
         labels = self.pack.codes.elements
         seen: list[str] = []
         missing: list[str] = []
@@ -352,23 +357,22 @@ class Classifier:
             (seen if known else missing).append(labels[element])
         return Elements(seen=tuple(seen), missing=tuple(missing))
 
-    def _harmless(self, view: _View, mask: int, scan: Scan) -> Judgement:
+    def _harmless(self, view: _View, case: _Case) -> Judgement:
         weights: dict[Kind, float] = {}
         reasons: dict[Kind, tuple[float, str]] = {}
         cleared = 0.0
-        for sign in self._signs:
-            kind = sign.rule.kind
-            if kind is None or not mask & sign.mask:
-                continue
-            times = sum(1 for sentence in scan.sentences for hit in sentence.hits if hit.mask & sign.mask)
-            weight = times * -sign.rule.here
+        kinds = [sign for sign in self._signs_of_kinds if case.mask & sign.mask]
+        shown = case.reading.hit_masks[case.reading.hits_of(case.number)] if kinds else []
+        for sign in kinds:
+            kind = sign.rule.kind or Kind.OTHER
+            weight = -sign.rule.here * sum([1 for mask in shown if mask & sign.mask])
             weights[kind] = weights.get(kind, 0.0) + weight
             if weight > reasons.get(kind, (0.0, ""))[0]:
                 reasons[kind] = (weight, sign.rule.reason)
             if sign.rule.status == Status.CLEARED:
                 cleared = weight
         kind = max(weights, key=lambda k: weights[k], default=Kind.OTHER)
-        if not weights and any(sentence.question for sentence in scan.sentences):
+        if not weights and case.reading.asks(case.number):
             kind = Kind.QUESTION
         status = Status.NOT_APPLICABLE
         if kind == Kind.OTHER and cleared >= weights.get(Kind.OTHER, 0.0) / 2 > 0:
@@ -407,11 +411,11 @@ class Classifier:
         return mask
 
 
-def _case(told: Told) -> _Case:
+def _case(told: Told, number: int) -> _Case:
     head = ""
     if told.title and not told.text.startswith(told.title):
         head = told.title[:300] + "\n"
-    return _Case(told.text, head + told.text[:LONGEST_TEXT], len(head), told.stage, told.regime)
+    return _Case(told.text, head + told.text[:LONGEST_TEXT], len(head), told.stage, told.regime, number)
 
 
 def _preference(candidate: _Candidate) -> float:
@@ -424,11 +428,8 @@ def _logit(probability: float) -> float:
 
 def _stands_before(sign: _Sign, filled: Filled) -> bool:
     reach = sign.rule.before or 0
-    starts = [hit.start for slot in filled.slots.values() for hit in slot]
-    for hit in filled.unit.hits:
-        if sign.mask & hit.mask and any(0 <= start - hit.end < reach for start in starts):
-            return True
-    return False
+    starts = [start for spans in filled.slots.values() for start, _ in spans]
+    return any(0 <= start - end < reach for _, end in filled.unit.showing(sign.mask) for start in starts)
 
 
 def _probability(logit: float) -> float:
@@ -437,7 +438,8 @@ def _probability(logit: float) -> float:
 
 def _evidence(spans: Sequence[tuple[int, int]], case: _Case) -> tuple[Evidence, ...]:
     merged: list[tuple[int, int]] = []
-    offsets = case.scan.offsets(max((last for _, last in spans), default=0))
+    ends = {word for first, last in spans for word in (first, last - 1)}
+    offsets = case.reading.scan.offsets(case.number, sorted(ends))
     for first, last in sorted(set(spans)):
         start, end = offsets[first][0] - case.shift, offsets[last - 1][1] - case.shift
         if start < 0:
@@ -446,7 +448,7 @@ def _evidence(spans: Sequence[tuple[int, int]], case: _Case) -> tuple[Evidence, 
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
-    return tuple(Evidence(start=start, end=end, text=case.text[start:end]) for start, end in merged)
+    return tuple([Evidence(start=start, end=end, text=case.text[start:end]) for start, end in merged])
 
 
 def names_in(mask: int, names: Sequence[str]) -> list[str]:
@@ -492,7 +494,7 @@ def compile_lexicon(pack: RulePack, concepts: dict[str, int]) -> Matcher:
     for name, number in concepts.items():
         if name in opaque or name.partition(".")[0] in opaque:
             hiding |= 1 << number
-    return Matcher(vocabulary, written, hiding)
+    return Matcher(vocabulary, written, len(concepts), hiding)
 
 
 def _entry_key(word: str, vocabulary: Vocabulary) -> str:

@@ -1,15 +1,21 @@
-"""One pass over a text: which concepts of the lexicon stand where.
+"""One pass over texts: which concepts of the lexicon stand where.
 
 All words and phrases of the lexicon form one trie over word keys. What stands between two spaces is taken apart once
-and remembered, so that a text costs one dictionary look-up per space and a step in the trie only where a phrase has
-begun, however large the lexicon is.
+and remembered as the numbers of its spellings; the rest is arithmetic on the numbers of a whole batch of texts. So a
+text costs one dictionary look-up per space, and a step in the trie only where two words may belong together, however
+large the lexicon is.
 """
 
 import re
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from services.classify.tokens import CLAUSE_MARKS, MARKS, TOKEN, Vocabulary
 from shared.remembered import Remembered
@@ -18,6 +24,8 @@ _SPACE_INSIDE = re.compile(r"[Rr][Pp]\.? \d|\[[A-Za-z ]* ")
 """Where a piece that `TOKEN` matches may hold a space; everywhere else a space ends the piece."""
 _LONGEST_SENTENCE = 70
 """Words; a longer run without punctuation is cut, so that time stays linear in the length of a text."""
+MOST_SPELLINGS = 60_000
+"""Spellings known before all are forgotten, so that memory stays flat however many texts come."""
 _ABBREVIATIONS = frozenset(
     (
         "kec",
@@ -51,137 +59,184 @@ _ABBREVIATIONS = frozenset(
     )
 )
 _WORD, _CLAUSE, _FULL_STOP, _SENTENCE = range(4)
+_NUMBERS = attrgetter("numbers")
+
+Numbers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Masks = NDArray[np.uint64]
+"""Sets of concepts, one a column; each row holds 64 of the concepts."""
+Table = TypeVar("Table", bound=NDArray[Any])
 
 
-class Node:
-    """A state of the trie: where each key leads, and a mask of the concepts that end here."""
+class Trie:
+    """The phrases of the lexicon by their keys, as arrays: which state follows a state by a key, and what ends there."""
 
-    __slots__ = ("ends", "next")
+    def __init__(self, phrases: Mapping[tuple[str, ...], int], mask_rows: int) -> None:
+        self.keys: dict[str, int] = {}
+        """Keys that stand in a phrase, by number."""
+        steps: dict[tuple[int, str], int] = {}
+        ends = [0]
+        for keys, shown in phrases.items():
+            state = 0
+            for key in keys:
+                self.keys.setdefault(key, len(self.keys))
+                state = steps.setdefault((state, key), len(ends))
+                if state == len(ends):
+                    ends.append(0)
+            ends[state] |= shown
+        self.first = {key: state for (before, key), state in steps.items() if before == 0}
+        """The state after each key with which a phrase begins."""
+        self.ends = ends
+        self.later = frozenset(key for before, key in steps if before)
+        """Keys that stand in a phrase as the second or later."""
+        self.followers: dict[int, list[str]] = {}
+        for before, key in steps:
+            self.followers.setdefault(before, []).append(key)
+        self.masks = rows_of(ends, mask_rows)
+        self.is_end = np.array([mask > 0 for mask in ends])
+        coded = sorted((before * len(self.keys) + self.keys[key], state) for (before, key), state in steps.items())
+        self._codes, self._states = np.array(coded or [(0, 0)], dtype=np.int64).T
 
-    def __init__(self) -> None:
-        self.next: dict[str, Node] = {}
-        self.ends = 0
+    def after(self, states: Numbers, keys: Numbers) -> Numbers:
+        """The state to which a key leads from a state, for each of several; 0 where it leads nowhere."""
+        codes = states * len(self.keys) + keys
+        places = np.minimum(np.searchsorted(self._codes, codes), len(self._codes) - 1)
+        return np.where(self._codes[places] == codes, self._states[places], 0)
 
 
-class Entry:
-    """What the matcher knows of one spelling; shared by all its occurrences.
+class Spelling:
+    """What the matcher knows of one way to write a word or mark; shared by all its occurrences.
 
-    `nodes` are where phrases go on that begin with it, `followers` the keys that can come next in one of them, and
-    `onward` those of its own keys that can stand later in a phrase.
-    `row` and `epoch` belong to the text model: where it keeps the spelling's share of the scores, and since when.
+    `shows` are the concepts it shows by itself, `begins` the states of the trie in which phrases go on that begin with
+    it, and `goes_on` those of its keys that can stand later in a phrase.
     """
 
-    __slots__ = (
-        "abbreviation", "epoch", "followers", "form", "hits", "keys", "kind", "nodes", "onward", "pair_hash",
-        "passive", "row", "word",
-    )  # fmt: skip
+    __slots__ = ("abbreviation", "begins", "form", "goes_on", "keys", "kind", "number", "passive", "shows", "word")
 
     def __init__(
         self,
+        number: int,
         word: str,
         kind: int,
         keys: tuple[str, ...] = (),
-        onward: tuple[str, ...] = (),
-        hits: int = 0,
-        nodes: tuple[Node, ...] = (),
-        followers: frozenset[str] = frozenset(),
+        shows: int = 0,
+        begins: tuple[int, ...] = (),
+        goes_on: tuple[str, ...] = (),
     ) -> None:
+        self.number = number
         self.word = word
         self.kind = kind
         self.keys = keys
-        self.onward = onward
         self.form = keys[0] if keys else word
-        self.hits = hits
-        self.nodes = nodes
-        self.followers = followers
-        self.pair_hash = zlib.crc32((keys[-1] if keys else word).encode())
-        self.row = 0
-        self.epoch = 0
+        self.shows = shows
+        self.begins = begins
+        self.goes_on = goes_on
         self.abbreviation = word in _ABBREVIATIONS
         self.passive = len(word) > 4 and word.startswith(("di", "kena"))
 
 
-_NO_ENTRY = Entry("", _CLAUSE)
-
-
 class Part:
-    """A part of a text taken apart: its pieces, the words among them, and where in the part each word stands."""
+    """What stands between two spaces of a text: the spellings in it, and where in it each of its words stands."""
 
-    __slots__ = ("entries", "length", "spans", "words")
+    __slots__ = ("length", "numbers", "spans")
 
-    def __init__(self, length: int, entries: list[Entry], spans: list[tuple[int, int]]) -> None:
+    def __init__(self, length: int, spellings: Sequence[Spelling], spans: Sequence[tuple[int, int]]) -> None:
         self.length = length
-        self.entries = tuple(entries)
-        words = tuple(entry for entry in entries if entry.kind == _WORD)
-        self.words = self.entries if len(words) == len(entries) else words
-        self.spans = tuple(span for entry, span in zip(entries, spans, strict=True) if entry.kind == _WORD)
-
-
-@dataclass(slots=True)
-class Hit:
-    """Concepts found together: a bit mask of them, and the half-open range of words that show them."""
-
-    mask: int
-    start: int
-    end: int
-
-
-@dataclass(slots=True)
-class Sentence:
-    """A run of words with the concepts in it."""
-
-    start: int
-    end: int
-    hits: list[Hit] = field(default_factory=list)
-    question: bool = False
-    mask: int = 0
-    """The concepts of all hits, once `Reader.resolve` has given them their roles."""
+        self.numbers = tuple(spelling.number for spelling in spellings)
+        self.spans = tuple(span for one, span in zip(spellings, spans, strict=True) if one.kind == _WORD)
 
 
 @dataclass(slots=True)
 class Scan:
-    """A text taken apart: its parts between spaces, the words in them, and its sentences."""
+    """Texts taken apart. Their words, sentences and hits are numbered through from the first text to the last.
 
-    parts: list[Part]
-    words: list[Entry]
-    sentences: list[Sentence]
+    `first_words` tells with which word each text begins and, last, how many there are. A sentence is the words from
+    its number in `sentence_starts` up to the one in `sentence_ends`. Hits stand in the order of their ends.
+    """
 
-    def offsets(self, count: int) -> list[tuple[int, int]]:
-        """Start and end of the first `count` words, in characters of the text."""
-        spans: list[tuple[int, int]] = []
+    spellings: list[Spelling]
+    """By their numbers."""
+    parts: list[list[Part]]
+    words: Numbers
+    """The number of each word's spelling."""
+    first_words: Numbers
+    sentence_starts: Numbers
+    sentence_ends: Numbers
+    questions: Flags
+    hit_starts: Numbers
+    hit_ends: Numbers
+    hit_masks: Masks
+
+    def text_of_sentences(self) -> Numbers:
+        """The text in which each sentence stands."""
+        return np.searchsorted(self.first_words, self.sentence_starts, side="right") - 1
+
+    def sentence_of_hits(self) -> Numbers:
+        """The sentence in which each hit stands."""
+        return np.searchsorted(self.sentence_ends, self.hit_starts, side="right")
+
+    def words_of(self, text: int) -> list[Spelling]:
+        """The words of a text."""
+        numbers = self.words[self.first_words[text] : self.first_words[text + 1]].tolist()
+        return [self.spellings[number] for number in numbers]
+
+    def offsets(self, text: int, words: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Start and end of words of a text, in its characters; words are counted as in `words`, lowest first."""
+        spans: dict[int, tuple[int, int]] = {}
+        wanted = iter(words)
+        word = next(wanted, -1)
         begin = 0
-        for part in self.parts:
-            for start, end in part.spans:
-                spans.append((begin + start, begin + end))
-            if len(spans) >= count:
+        first = int(self.first_words[text])
+        for part in self.parts[text]:
+            after = first + len(part.spans)
+            while first <= word < after:
+                start, end = part.spans[word - first]
+                spans[word] = (begin + start, begin + end)
+                word = next(wanted, -1)
+            if word < 0:
                 break
+            first = after
             begin += part.length + 1
-        return spans[:count]
+        return spans
 
 
 class Matcher:
-    """The lexicon compiled. `scan` never raises and takes time linear in the length of the text.
+    """The lexicon compiled. `scan` never raises and takes time linear in the length of the texts.
 
     Args:
         vocabulary: how a spelling relates to lexicon keys.
         phrases: lexicon entry (keys of its words) -> mask of the concepts it shows.
+        concepts: how many concepts there are.
         opaque: mask of the concepts whose phrases hide the shorter hits inside them.
     """
 
-    def __init__(self, vocabulary: Vocabulary, phrases: Mapping[tuple[str, ...], int], opaque: int = 0) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, phrases: Mapping[tuple[str, ...], int], concepts: int, opaque: int = 0
+    ) -> None:
         self._vocabulary = vocabulary
-        self._opaque = opaque
-        self._root = Node()
-        self._onward = frozenset(key for keys in phrases for key in keys[1:])
+        self._mask_rows = -(-concepts // 64)
+        self._opaque = rows_of([opaque], self._mask_rows)
+        self._trie = Trie(phrases, self._mask_rows)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._end = Spelling(0, "", _SENTENCE)
+        self._end_part = Part(0, [self._end], [(0, 0)])
+        self._spellings = [self._end]
         self._parts = Remembered(self._part)
-        self._entries = Remembered(self._entry)
-        self._shapes: dict[tuple[str, ...], Entry] = {}
-        self._followers: dict[tuple[Node, ...], frozenset[str]] = {}
-        for keys, concepts in phrases.items():
-            node = self._root
-            for key in keys:
-                node = node.next.setdefault(key, Node())
-            node.ends |= concepts
+        self._known = Remembered(self._spelling)
+        self._shapes: dict[tuple[str, ...], Spelling] = {}
+        # What is known of each spelling, by its number.
+        self._learnt = 0
+        self._kinds = np.zeros(0, dtype=np.uint8)
+        self._abbreviations = np.zeros(0, dtype=np.bool_)
+        self._questions = np.zeros(0, dtype=np.bool_)
+        self._shown = np.zeros((0, self._mask_rows), dtype=np.uint64)
+        self._begins = Lists()
+        self._goes_on = Lists()
+        # Bloom filters of the keys that can follow it in a phrase, and of its own keys that can stand later in one.
+        self._followers = np.zeros(0, dtype=np.uint64)
+        self._following = np.zeros(0, dtype=np.uint64)
 
     def _cut(self, text: str) -> list[Part]:
         """The parts of a text between its spaces; the whole text where a space may stand within a piece."""
@@ -191,118 +246,207 @@ class Matcher:
         return list(map(self._parts.__getitem__, text.split(" ")))
 
     def _part(self, text: str) -> Part:
-        entries: list[Entry] = []
-        spans: list[tuple[int, int]] = []
-        for piece in TOKEN.finditer(text):
-            entries.append(self._entries[piece[0]])
-            spans.append(piece.span())
-        return Part(len(text), entries, spans)
+        found = list(TOKEN.finditer(text))
+        return Part(len(text), [self._known[piece[0]] for piece in found], [piece.span() for piece in found])
 
-    def _entry(self, piece: str) -> Entry:
+    def _spelling(self, piece: str) -> Spelling:
+        number = len(self._spellings)
         if piece[0] in MARKS:
             kind = _CLAUSE if piece in CLAUSE_MARKS else _FULL_STOP if piece == "." else _SENTENCE
-            return Entry(piece, kind)
-        keys = self._vocabulary.keys(piece)
-        shape = bool(keys) and keys[0][0] == "<"
-        if shape and keys in self._shapes:
-            return self._shapes[keys]
-        hits = 0
-        nodes: list[Node] = []
-        for key in keys:
-            node = self._root.next.get(key)
-            if node is not None:
-                hits |= node.ends
-                if node.next:
-                    nodes.append(node)
-        onward = tuple(key for key in keys if key in self._onward)
-        entry = Entry(piece.casefold(), _WORD, keys, onward, hits, tuple(nodes), self._next_keys(tuple(nodes)))
-        if shape:
-            self._shapes[keys] = entry
-        return entry
-
-    def _next_keys(self, nodes: tuple[Node, ...]) -> frozenset[str]:
-        keys = self._followers.get(nodes)
-        if keys is None:
-            keys = self._followers[nodes] = frozenset(chain.from_iterable(node.next for node in nodes))
-        return keys
-
-    def scan(self, text: str) -> Scan:
-        """The words of `text`, and per sentence the concepts, longer phrases hiding shorter ones."""
-        parts = self._cut(text)
-        words = list(chain.from_iterable([part.words for part in parts]))
-        sentences: list[Sentence] = []
-        found: list[Hit] = []
-        begun: list[tuple[int, tuple[Node, ...]]] = []
-        before = _NO_ENTRY
-        first = position = 0
-        hiding = 0
-        for entry in chain.from_iterable([part.entries for part in parts]):
-            if entry.kind != _WORD:
-                begun = []
-                ends = entry.kind != _CLAUSE and position > first
-                if ends and not (entry.kind == _FULL_STOP and words[position - 1].abbreviation):
-                    shown = _visible(found, self._opaque) if hiding & self._opaque else found
-                    sentences.append(Sentence(first, position, shown, "?" in entry.word))
-                    found = []
-                    hiding = 0
-                    first = position
-                before = _NO_ENTRY
-                continue
-            end = position + 1
-            onward = entry.onward
-            if onward:
-                if not before.followers.isdisjoint(onward):
-                    begun.append((position - 1, before.nodes))
-                if begun:
-                    still: list[tuple[int, tuple[Node, ...]]] = []
-                    for start, nodes in begun:
-                        for node in nodes:
-                            for key in onward:
-                                child = node.next.get(key)
-                                if child is not None:
-                                    if child.ends:
-                                        found.append(Hit(child.ends, start, end))
-                                        hiding |= child.ends
-                                    if child.next:
-                                        still.append((start, (child,)))
-                    begun = still
-            elif begun:
-                begun = []
-            if entry.hits:
-                found.append(Hit(entry.hits, position, end))
-            before = entry
-            position = end
-            if position - first >= _LONGEST_SENTENCE:
-                sentences.append(Sentence(first, position, _visible(found, self._opaque)))
-                found = []
-                begun = []
-                before = _NO_ENTRY
-                hiding = 0
-                first = position
-        if position > first:
-            sentences.append(Sentence(first, position, _visible(found, self._opaque)))
-        return Scan(parts, words, sentences)
-
-
-def _visible(hits: list[Hit], opaque: int) -> list[Hit]:
-    """Hits without those that lie inside a longer opaque one."""
-    spans = {(h.start, h.end) for h in hits if h.mask & opaque and h.end - h.start > 1}
-    if not spans:
-        return hits
-    covered: dict[int, list[tuple[int, int]]] = {}
-    for span in spans:
-        for place in range(*span):
-            covered.setdefault(place, []).append(span)
-    kept: list[Hit] = []
-    for hit in hits:
-        around = covered.get(hit.start)
-        if around is not None:
-            length = hit.end - hit.start
-            for start, end in around:
-                if hit.end <= end and end - start > length:
-                    break
-            else:
-                kept.append(hit)
+            spelling = Spelling(number, piece, kind)
         else:
-            kept.append(hit)
-    return kept
+            keys = self._vocabulary.keys(piece)
+            shape = bool(keys) and keys[0][0] == "<"
+            if shape and keys in self._shapes:
+                return self._shapes[keys]
+            trie = self._trie
+            shows = 0
+            states = [trie.first[key] for key in keys if key in trie.first]
+            for state in states:
+                shows |= trie.ends[state]
+            begins = tuple(state for state in states if state in trie.followers)
+            goes_on = tuple(key for key in keys if key in trie.later)
+            # Amounts, hours and other shapes are alike, whichever came first.
+            word = keys[0] if shape else piece.casefold()
+            spelling = Spelling(number, word, _WORD, keys, shows, begins, goes_on)
+            if shape:
+                self._shapes[keys] = spelling
+        self._spellings.append(spelling)
+        return spelling
+
+    def _learn(self) -> None:
+        """Enter the spellings met since the last time into the tables."""
+        count = len(self._spellings)
+        fresh = self._spellings[self._learnt :]
+        new = slice(self._learnt, count)
+        self._kinds = with_room(self._kinds, count)
+        self._kinds[new] = [one.kind for one in fresh]
+        self._abbreviations = with_room(self._abbreviations, count)
+        self._abbreviations[new] = [one.abbreviation for one in fresh]
+        self._questions = with_room(self._questions, count)
+        self._questions[new] = ["?" in one.word for one in fresh]
+        self._shown = with_room(self._shown, count)
+        self._shown[new] = rows_of([one.shows for one in fresh], self._mask_rows).T
+        trie = self._trie
+        self._begins.extend([one.begins for one in fresh])
+        self._goes_on.extend([[trie.keys[key] for key in one.goes_on] for one in fresh])
+        self._followers = with_room(self._followers, count)
+        self._followers[new] = [_bloom(key for state in one.begins for key in trie.followers[state]) for one in fresh]
+        self._following = with_room(self._following, count)
+        self._following[new] = [_bloom(one.goes_on) for one in fresh]
+        self._learnt = count
+
+    def scan(self, texts: Sequence[str]) -> Scan:
+        """The words of texts, their sentences, and the concepts in them, longer phrases hiding shorter ones."""
+        if len(self._spellings) > MOST_SPELLINGS:
+            self._forget()
+        parts = [[*self._cut(text), self._end_part] for text in texts]
+        numbers = np.fromiter(chain.from_iterable(map(_NUMBERS, chain.from_iterable(parts))), dtype=np.int64)
+        if len(self._spellings) > self._learnt:
+            self._learn()
+        kinds = self._kinds[numbers]
+        is_word = kinds == _WORD
+        places = np.flatnonzero(is_word)
+        words = numbers[places]
+        count = np.cumsum(is_word)
+        starts, ends, questions = self._sentences(numbers, kinds, words, count)
+        adjacent = np.diff(places) == 1
+        adjacent[starts[1:] - 1] = False
+        hit_starts, hit_ends, hit_masks = self._hits(words, adjacent)
+        return Scan(
+            spellings=self._spellings,
+            parts=parts,
+            words=words,
+            first_words=np.concatenate([_NONE, count[numbers == 0]]),
+            sentence_starts=starts,
+            sentence_ends=ends,
+            questions=questions,
+            hit_starts=hit_starts,
+            hit_ends=hit_ends,
+            hit_masks=hit_masks,
+        )
+
+    def _sentences(
+        self, numbers: Numbers, kinds: NDArray[np.uint8], words: Numbers, count: Numbers
+    ) -> tuple[Numbers, Numbers, Flags]:
+        """Where sentences begin and end, in words, and which of them ask."""
+        closes = kinds > _CLAUSE
+        stops = np.flatnonzero(kinds == _FULL_STOP)
+        if len(stops):
+            behind = np.concatenate([_NO, self._abbreviations[words]])[count[stops]]
+            closes[stops[behind]] = False
+        marks = np.flatnonzero(closes)
+        ends = count[marks]
+        first_mark = np.diff(ends, prepend=0) > 0  # what closes nothing stands behind another mark
+        ends = ends[first_mark]
+        questions = self._questions[numbers[marks[first_mark]]]
+        starts = np.concatenate([_NONE, ends[:-1]]) if len(ends) else ends
+        lengths = ends - starts
+        if len(ends) and lengths.max() >= _LONGEST_SENTENCE:
+            pieces = -(-lengths // _LONGEST_SENTENCE)
+            last = np.cumsum(pieces) - 1
+            within = np.arange(last[-1] + 1) - np.repeat(last + 1 - pieces, pieces)
+            starts = np.repeat(starts, pieces) + within * _LONGEST_SENTENCE
+            asked = np.zeros(len(starts), dtype=np.bool_)
+            asked[last] = questions & (lengths % _LONGEST_SENTENCE != 0)
+            ends = np.append(starts[1:], ends[-1])
+            questions = asked
+        return starts, ends, questions
+
+    def _hits(self, words: Numbers, adjacent: Flags) -> tuple[Numbers, Numbers, Masks]:
+        """Where concepts stand, the hits in the order of their ends, of those that end together longer ones first."""
+        shown = self._shown[words]
+        alone = np.flatnonzero(shown.any(axis=1))
+        pairs = (self._followers[words[:-1]] & self._following[words[1:]]) != 0
+        begun = np.flatnonzero(adjacent & pairs)
+        phrase_starts, phrase_ends, states = self._phrases(words, adjacent, begun)
+        starts = np.concatenate([phrase_starts, alone])
+        ends = np.concatenate([phrase_ends, alone + 1])
+        masks = np.concatenate([self._trie.masks[:, states], shown[alone].T], axis=1)
+        order = np.argsort(ends * _LONGEST_SENTENCE - (ends - starts), kind="stable")
+        starts, ends, masks = starts[order], ends[order], masks[:, order]
+        # What lies within a longer opaque phrase is hidden: where phrases that begin before it, or with it, reach.
+        opaque = showing(masks, self._opaque) & (ends - starts > 1)
+        reach = np.zeros(len(words) + 2, dtype=np.int64)
+        np.maximum.at(reach, starts[opaque] + 1, ends[opaque])
+        np.maximum.accumulate(reach, out=reach)
+        seen = (reach[starts] < ends) & (reach[starts + 1] <= ends)
+        return starts[seen], ends[seen], masks[:, seen]
+
+    def _phrases(self, words: Numbers, adjacent: Flags, begun: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """Phrases of two words or more that begin at the words `begun`: their starts, ends and final states."""
+        found: list[tuple[Numbers, Numbers, Numbers]] = []
+        which, states = self._begins.of(words[begun])
+        starts = begun[which]
+        places = starts + 1
+        while len(starts):
+            which, keys = self._goes_on.of(words[places])
+            reached = self._trie.after(states[which], keys)
+            there = np.flatnonzero(reached)
+            states, starts, places = reached[there], starts[which[there]], places[which[there]]
+            ending = self._trie.is_end[states]
+            found.append((starts[ending], places[ending] + 1, states[ending]))
+            further = adjacent[np.minimum(places, len(adjacent) - 1)] & (places < len(adjacent))
+            states, starts, places = states[further], starts[further], places[further] + 1
+        if not found:
+            return begun, begun, begun
+        joined = [np.concatenate(column) for column in zip(*found, strict=True)]
+        return joined[0], joined[1], joined[2]
+
+
+class Lists:
+    """A list of numbers for each spelling, all in one array."""
+
+    def __init__(self) -> None:
+        self._items = np.zeros(0, dtype=np.int64)
+        self._first = np.zeros(0, dtype=np.int64)
+        self._lengths = np.zeros(0, dtype=np.int64)
+
+    def extend(self, lists: Sequence[Sequence[int]]) -> None:
+        """Add the lists of the spellings that come next."""
+        lengths = np.array([len(one) for one in lists], dtype=np.int64)
+        first = len(self._items) + np.cumsum(lengths) - lengths
+        self._items = np.concatenate([self._items, np.fromiter(chain.from_iterable(lists), dtype=np.int64)])
+        self._first = np.concatenate([self._first, first])
+        self._lengths = np.concatenate([self._lengths, lengths])
+
+    def of(self, spellings: Numbers) -> tuple[Numbers, Numbers]:
+        """The lists of spellings, one after the other: for each item which of the spellings it belongs to, and it."""
+        lengths = self._lengths[spellings]
+        which = np.repeat(np.arange(len(spellings)), lengths)
+        within = np.arange(len(which)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return which, self._items[self._first[spellings][which] + within]
+
+
+_NONE = np.zeros(1, dtype=np.int64)
+_NO = np.zeros(1, dtype=np.bool_)
+
+
+def _bloom(keys: Iterable[str]) -> int:
+    bits = 0
+    for key in keys:
+        bits |= 1 << (zlib.crc32(key.encode()) & 63)
+    return bits
+
+
+def with_room(table: Table, rows: int) -> Table:
+    """The table with room for so many rows; new ones are zero."""
+    if len(table) >= rows:
+        return table
+    more = np.zeros((max(rows, 2 * len(table)) - len(table), *table.shape[1:]), dtype=table.dtype)
+    return np.concatenate([table, more])  # type: ignore[return-value]
+
+
+def rows_of(masks: Sequence[int], rows: int) -> Masks:
+    """Bit masks as columns of an array."""
+    octets = b"".join([mask.to_bytes(8 * rows, "little") for mask in masks])
+    return np.frombuffer(octets, dtype="<u8").reshape(len(masks), rows).T
+
+
+def showing(masks: Masks, some: Masks) -> Flags:
+    """Which of the masks hold any of the concepts in `some`, a single column or as many as there are masks."""
+    shown = masks[0] & some[0]
+    for row, of_some in zip(masks[1:], some[1:], strict=True):
+        shown |= row & of_some
+    found: Flags = shown != 0
+    return found

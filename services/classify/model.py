@@ -9,13 +9,14 @@ import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.match import Entry, Scan
+from services.classify.elements import Reading
+from services.classify.match import Numbers, Scan, Spelling, with_room
 from shared.config.errors import ConfigError
 from shared.contracts import RiskClass
 
@@ -28,9 +29,8 @@ WORDS, PAIRS, ENDS, CONCEPTS = 1.5, 1.0, 0.7, 0.4
 where they are surer than elsewhere."""
 END_WORDS = 6
 """Words at the beginning and at the end of a text that count as such besides."""
-_FIRST_WORDS = 4096
-_MOST_WORDS = 60_000
-"""Spellings remembered before all are forgotten, so that memory stays flat however many texts come."""
+_SHORT_WORD = 2
+"""Letters of a word that is no evidence by itself."""
 CLASSES = (RiskClass.NEUTRALITY, RiskClass.MONEY_POLITICS, RiskClass.OTHER_RISK, RiskClass.NONE)
 
 _GROUPS = zlib.crc32(b"n")
@@ -43,12 +43,12 @@ def bucket(feature: str) -> int:
     return zlib.crc32(feature.encode()) % BUCKETS
 
 
-def word_features(entry: Entry) -> tuple[list[int], list[int]]:
+def word_features(spelling: Spelling) -> tuple[list[int], list[int]]:
     """Buckets of a spelling: as a whole (lexicon keys and itself); and its groups of two to five letters."""
-    wholes = {"w" + key for key in entry.keys} | {"w=" + entry.word}
+    wholes = {"w" + key for key in spelling.keys} | {"w=" + spelling.word}
     groups: list[int] = []
-    if not (entry.keys and entry.keys[0].startswith("<")):
-        padded = f" {entry.word[:24]} "
+    if not (spelling.keys and spelling.keys[0].startswith("<")):
+        padded = f" {spelling.word[:24]} "
         # Slices of bytes where a byte is a letter; `crc32(x, crc32(b"n"))` is `crc32(b"n" + x)`, without building it.
         letters = padded.encode() if padded.isascii() else [letter.encode() for letter in padded]
         for size in (2, 3, 4, 5):
@@ -58,17 +58,21 @@ def word_features(entry: Entry) -> tuple[list[int], list[int]]:
     return [bucket(whole) for whole in sorted(wholes)], groups
 
 
-def pair_feature(first: Entry, second: Entry) -> int:
+def _pair_hash(spelling: Spelling) -> int:
+    return zlib.crc32((spelling.keys[-1] if spelling.keys else spelling.word).encode())
+
+
+def pair_feature(first: Spelling, second: Spelling) -> int:
     """Bucket of two neighbouring words."""
-    return (first.pair_hash * 31 + second.pair_hash * 17 + 7) % BUCKETS
+    return (_pair_hash(first) * 31 + _pair_hash(second) * 17 + 7) % BUCKETS
 
 
-def end_features(entry: Entry) -> tuple[int, int]:
+def end_features(spelling: Spelling) -> tuple[int, int]:
     """Buckets of a word among the first and among the last of a text."""
-    return bucket("a" + entry.form), bucket("z" + entry.form)
+    return bucket("a" + spelling.form), bucket("z" + spelling.form)
 
 
-def text_features(scan: Scan, concepts: Iterable[str]) -> tuple[list[int], list[float]]:
+def text_features(words: Sequence[Spelling], concepts: Iterable[str]) -> tuple[list[int], list[float]]:
     """Buckets and values of a text's features: words, pairs, ends and concepts, each block as long as it counts."""
     indices: list[int] = []
     values: list[float] = []
@@ -77,7 +81,7 @@ def text_features(scan: Scan, concepts: Iterable[str]) -> tuple[list[int], list[
         indices.extend(block)
         values.extend([value] * len(block))
 
-    if words := scan.words:
+    if words:
         spelt = [word_features(word) for word in words]
         squares = sum(WHOLE_WORD**2 * len(wholes) + len(groups) for wholes, groups in spelt)
         for wholes, groups in spelt:
@@ -140,17 +144,16 @@ class TextModel:
         self.words = words
         """Words of the texts it learnt from, which most texts to come are made of."""
         self._by_concept = np.zeros((0, len(bias)), dtype=np.float32)
-        self._mask_octets = 0
-        # One row for each spelling met: its share of the scores and, last, the squares of the features it sums.
-        self._shares = np.zeros((_FIRST_WORDS, len(bias) + 1), dtype=np.float32)
-        # And its shares as one of the first, and as one of the last words of a text.
-        self._opens = np.zeros((_FIRST_WORDS, len(bias)), dtype=np.float32)
-        self._closes = np.zeros((_FIRST_WORDS, len(bias)), dtype=np.float32)
-        # For each of them what it adds to the bucket of a pair as its first word, and as its second (`pair_feature`).
-        self._firsts = np.zeros(_FIRST_WORDS, dtype=np.int64)
-        self._seconds = np.zeros(_FIRST_WORDS, dtype=np.int64)
-        self._known_words = 0
-        self._epoch = 1
+        # What each spelling met adds to the scores, by its number: within a text with, last, the squares of the
+        # features it sums; as one of the first and as one of the last words; and to the bucket of a pair as its first
+        # word and as its second (`pair_feature`).
+        self._spellings: list[Spelling] = []
+        self._known = 0
+        self._shares = np.zeros((0, len(bias) + 1), dtype=np.float32)
+        self._opens = np.zeros((0, len(bias)), dtype=np.float32)
+        self._closes = np.zeros((0, len(bias)), dtype=np.float32)
+        self._firsts = np.zeros(0, dtype=np.int64)
+        self._seconds = np.zeros(0, dtype=np.int64)
 
     @classmethod
     def load(cls, path: Path | None = None) -> "TextModel":
@@ -158,7 +161,7 @@ class TextModel:
         source = path or DEFAULT_MODEL
         try:
             with np.load(source, allow_pickle=False) as arrays:
-                weights = np.zeros((BUCKETS, arrays["bias"].shape[0]), dtype=np.float32)
+                weights = np.zeros((BUCKETS + 1, arrays["bias"].shape[0]), dtype=np.float32)
                 weights[arrays["rows"]] = arrays["weights"].astype(np.float32)
                 codes = [str(code) for code in arrays["codes"]]
                 certainty, words = float(arrays["certainty"]), str(arrays["words"]).split()
@@ -169,40 +172,37 @@ class TextModel:
     def name_concepts(self, names: Sequence[str]) -> None:
         """Say which concept each bit of a mask stands for; needed once, before `opinions`."""
         self._by_concept = self._weights[[bucket("k" + name) for name in names]]
-        self._mask_octets = (len(names) + 7) // 8
 
-    def opinions(self, scans: Sequence[Scan], masks: Sequence[int]) -> list[Opinion]:
-        """The model's view of texts with these words and the concepts in `masks`; of each the same in any company."""
-        words = list(chain.from_iterable([scan.words for scan in scans]))
-        self.remember(words)
-        rows = np.array([word.row for word in words], dtype=np.int64)
-        # The pairs across two texts are among them, and are passed over.
-        pairs = (self._firsts.take(rows[:-1]) + self._seconds.take(rows[1:])) % BUCKETS
-        of_words = np.zeros((len(scans), self._shares.shape[1]), dtype=np.float32)
-        of_pairs = np.zeros((len(scans), len(self._bias)), dtype=np.float32)
-        of_ends = np.zeros_like(of_pairs)
-        of_concepts = np.zeros_like(of_pairs)
-        octets = b"".join([mask.to_bytes(self._mask_octets, "little") for mask in masks])
-        bits = np.frombuffer(octets, dtype=np.uint8).reshape(len(scans), self._mask_octets)
-        present = np.unpackbits(bits, axis=1, count=len(self._by_concept), bitorder="little").astype(np.float32)
-        first = 0
-        for number, (scan, mask) in enumerate(zip(scans, masks, strict=True)):
-            end = first + len(scan.words)
-            if end > first:
-                np.add.reduce(self._shares.take(rows[first:end], axis=0), axis=0, out=of_words[number])
-                opening, closing = rows[first : min(end, first + END_WORDS)], rows[max(first, end - END_WORDS) : end]
-                np.add.reduce(self._opens.take(opening, axis=0), axis=0, out=of_ends[number])
-                of_ends[number] += np.add.reduce(self._closes.take(closing, axis=0), axis=0)
-            if end > first + 1:
-                np.add.reduce(self._weights.take(pairs[first : end - 1], axis=0), axis=0, out=of_pairs[number])
-            if mask:
-                np.matmul(present[number], self._by_concept, out=of_concepts[number])
-            first = end
-        squares = of_words[:, -1].astype(np.float64)
-        scores = self._bias + of_words[:, :-1] * (WORDS / _roots(squares))
-        scores += of_pairs * (PAIRS / _roots([len(scan.words) - 1 for scan in scans]))
-        scores += of_ends * (ENDS / _roots([2 * min(END_WORDS, len(scan.words)) for scan in scans]))
-        scores += of_concepts * (CONCEPTS / _roots([mask.bit_count() for mask in masks]))
+    def opinions(self, reading: Reading) -> list[Opinion]:
+        """The model's view of texts; of each the same in any company."""
+        words, first = reading.scan.words, reading.scan.first_words
+        self.remember(reading.scan)
+        texts = len(first) - 1
+        lengths = np.diff(first)
+        # Behind the last word of a text stands no pair, but the bucket of none.
+        pairs = np.full(len(words), BUCKETS, dtype=np.int64)
+        pairs[:-1] = (self._firsts[words[:-1]] + self._seconds[words[1:]]) % BUCKETS
+        pairs[first[1:][lengths > 0] - 1] = BUCKETS
+        # Number 0 is the end of a text, which adds nothing.
+        reach = np.arange(END_WORDS)
+        begun = np.minimum(first[:-1, None] + reach, len(words))
+        ended = np.maximum(first[1:, None] - 1 - reach, -1)
+        padded = np.append(words, 0)
+        opening = np.where(reach < lengths[:, None], padded[begun], 0)
+        closing = np.where(reach < lengths[:, None], padded[ended], 0)
+        octets = np.ascontiguousarray(reading.text_masks.T).view(np.uint8)
+        present = np.unpackbits(octets, axis=1, count=len(self._by_concept), bitorder="little")
+        text_of_concept, concepts = np.nonzero(present)
+
+        of_words = _sums(self._shares[words], first[:-1], lengths)
+        of_pairs = _sums(self._weights[pairs], first[:-1], lengths)
+        of_ends = self._opens[opening].sum(axis=1) + self._closes[closing].sum(axis=1)
+        counts = np.bincount(text_of_concept, minlength=texts)
+        of_concepts = _sums(self._by_concept[concepts], np.cumsum(counts) - counts, counts)
+        scores = self._bias + of_words[:, :-1] * (WORDS / _roots(of_words[:, -1]))
+        scores += of_pairs * (PAIRS / _roots(lengths - 1))
+        scores += of_ends * (ENDS / _roots(2 * np.minimum(lengths, END_WORDS)))
+        scores += of_concepts * (CONCEPTS / _roots(counts))
         return [self._opinion(values) for values in scores.tolist()]
 
     def _opinion(self, scores: list[float]) -> Opinion:
@@ -216,43 +216,54 @@ class TextModel:
             scores=scores,
         )
 
-    def telling_words(self, scan: Scan, code: str, most: int = 4) -> list[tuple[int, int]]:
+    def telling_words(self, scan: Scan, text: int, code: str, most: int = 4) -> list[tuple[int, int]]:
         """Ranges of the words that speak most for a code, for the evidence of a finding that no frame explains."""
-        column = self._places[code]
-        shares = self._shares[[word.row for word in scan.words], column].tolist()
-        ranked = sorted(
-            ((share, place) for place, share in enumerate(shares) if share > 0 and len(scan.words[place].word) > 2),
-            reverse=True,
+        first = int(scan.first_words[text])
+        words = scan.words[first : scan.first_words[text + 1]]
+        shares = self._shares[words, self._places[code]].tolist()
+        ranked = sorted(range(len(shares) - 1, -1, -1), key=shares.__getitem__, reverse=True)
+        numbers = words.tolist()
+        telling = (
+            place for place in ranked if shares[place] > 0 and len(scan.spellings[numbers[place]].word) > _SHORT_WORD
         )
-        return [(place, place + 1) for _, place in ranked[:most]]
+        return [(first + place, first + place + 1) for place in islice(telling, most)]
 
-    def remember(self, words: Sequence[Entry]) -> None:
-        """Sum the shares of words not met before; where there may not be room for all, forget those met before."""
-        fresh = [word for word in words if word.epoch != self._epoch]
-        if self._known_words + len(fresh) > _MOST_WORDS and self._known_words:
-            self._known_words = 0
-            self._epoch += 1
-            fresh = list(words)
-        for word in fresh:
-            if word.epoch != self._epoch:
-                self._remember(word)
+    def remember(self, scan: Scan) -> None:
+        """Sum the shares of spellings not met before; forget them all when the matcher has."""
+        if scan.spellings is not self._spellings:
+            self._spellings, self._known = scan.spellings, 0
+        count = len(self._spellings)
+        if self._known == count:
+            return
+        self._shares = with_room(self._shares, count)
+        self._opens = with_room(self._opens, count)
+        self._closes = with_room(self._closes, count)
+        self._firsts = with_room(self._firsts, count)
+        self._seconds = with_room(self._seconds, count)
+        for spelling in self._spellings[self._known :]:
+            self._remember(spelling)
+        self._known = count
 
-    def _remember(self, word: Entry) -> None:
-        """Sum a spelling's share of the scores once, into a row that the spelling keeps for this epoch."""
-        wholes, groups = word_features(word)
-        row = self._known_words
-        if row == len(self._shares):
-            self._shares, self._opens, self._closes, self._firsts, self._seconds = (
-                np.concatenate([known, np.zeros_like(known)])
-                for known in (self._shares, self._opens, self._closes, self._firsts, self._seconds)
-            )
+    def _remember(self, spelling: Spelling) -> None:
+        """Sum a spelling's share of the scores once."""
+        row = spelling.number
+        if not spelling.word:
+            self._shares[row] = self._opens[row] = self._closes[row] = 0
+            return
+        wholes, groups = word_features(spelling)
         self._shares[row, :-1] = WHOLE_WORD * self._weights.take(wholes, axis=0).sum(axis=0)
         self._shares[row, :-1] += self._weights.take(groups, axis=0).sum(axis=0)
         self._shares[row, -1] = WHOLE_WORD**2 * len(wholes) + len(groups)
-        opening, closing = end_features(word)
+        opening, closing = end_features(spelling)
         self._opens[row], self._closes[row] = self._weights[opening], self._weights[closing]
-        self._firsts[row] = word.pair_hash * 31 + 7
-        self._seconds[row] = word.pair_hash * 17
-        word.row = row
-        word.epoch = self._epoch
-        self._known_words = row + 1
+        self._firsts[row] = _pair_hash(spelling) * 31 + 7
+        self._seconds[row] = _pair_hash(spelling) * 17
+
+
+def _sums(rows: Vector, first: Numbers, lengths: Numbers) -> Vector:
+    """The sum of the rows of each text, which follow each other; zero for a text without any."""
+    sums = np.zeros((len(lengths), rows.shape[1]), dtype=np.float32)
+    some = lengths > 0
+    if some.any():
+        sums[some] = np.add.reduceat(rows, first[some], axis=0)
+    return sums

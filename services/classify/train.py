@@ -111,8 +111,8 @@ def train(
     columns: list[int] = []
     values: list[float] = []
     for number, item in enumerate(items):
-        scan = matcher.scan(item["text"])
-        indices, weights = text_features(scan, names_in(reader.resolve(scan), names))
+        reading = reader.resolve(matcher.scan([item["text"]]))
+        indices, weights = text_features(reading.scan.words_of(0), names_in(reading.masks[0], names))
         rows.extend([number] * len(indices))
         columns.extend(indices)
         values.extend(weights)
@@ -138,7 +138,7 @@ def train(
     importance *= [RULES_WRITER_SHARE if item.get("writer") == RULES_WRITER else 1.0 for item in items]
     importance /= importance.mean()
     weights_array, bias = _fit(design, goal_class, goal_codes, importance.astype(np.float32))
-    full = np.zeros((BUCKETS, weights_array.shape[1]), dtype=np.float32)
+    full = np.zeros((BUCKETS + 1, weights_array.shape[1]), dtype=np.float32)
     stored = (weights_array * scale[:, None]).astype(np.float16)
     full[kept] = stored.astype(np.float32)
     arrays: dict[str, NDArray[Any]] = {

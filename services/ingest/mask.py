@@ -52,8 +52,6 @@ _EMAIL = re.compile(
       | \s[ae]t\s [\w-]{{1,63}} (?:{_DOT}[\w-]{{1,63}}){{0,2}} {_SPELLED_DOT} [a-z]{{2,24}} )""",
     re.IGNORECASE | re.VERBOSE,
 )
-_SPELLED_AT = (" at ", " et ", "at)", "at]", "at}", ".at.")
-_SIGNS_WITHOUT_DIGITS = (":", "lapan", "_", *_SPELLED_AT)
 _PRICE = (
     r"(?:rp|idr)?\.?\d[\d.,]*\s?(?:rb|rbu|ribu|k|jt|juta|an|x|kg|g|l|liter|lembar|orang|org|pcs|kotak|karung)?(?!\w)"
 )
@@ -84,21 +82,25 @@ _DISGUISED = re.compile(
 """Letters that look like digits, signs that stand between the parts of dates and hours, square brackets."""
 _PLAIN_SPELLING = frozenset("0123456789 .-+")
 _BEFORE_AN_EIGHT = frozenset("02Oo")
-_AFTER_AN_EIGHT = frozenset("0123456789OoIl")
+_EIGHT_OF_MANY = re.compile(r"8(?=[ .-]?[\dOoIl])(?=[\dOoIl .\-/:~|\]]{7})")
 _SPACED_HANDLE = re.compile(
     r"\b(ig|insta(?:gram)?|twitter|tiktok|tele(?:gram)?|threads)(\s)(?=[a-z\d.]{1,28}_)[\w.]{2,29}\w", re.IGNORECASE
 )
 _PASSPORT = re.compile(r"\b((?:no(?:mor)?\.? ?)?paspor(?:t)?\W{1,3})[A-Z]{1,2} ?\d{6,7}\b", re.IGNORECASE)
 
 _SEPARATOR = r"[ .\-‐‑‒–—−_/()·•*\ufe0f\u20e3]"
-_RUN = re.compile(rf"[+(]{{0,3}}\d+(?:(?:{_SEPARATOR}{{1,4}}|,)\d+)*")
+_RUN = re.compile(rf"\d+(?:(?:{_SEPARATOR}{{1,4}}|,)\d+)*")
+_SIGNS_BEFORE = 3
+"""Signs such as `+` and `(` right before a run that may belong to its number."""
 _SIX_DIGITS = re.compile(rf"[0-9](?:(?:{_SEPARATOR}{{0,4}}|,)[0-9]){{5}}")
 """Whether any `_RUN` has `_SHORTEST_SECRET` digits; three times as fast as looking at every run."""
 _LISTING = "/,"
 _KEYCAP = re.compile(r"[\ufe0f\u20e3]+")
 _DIGITS = re.compile(r"\d+")
 _SHORTEST_SECRET = 6
-"""Digits; what is said to be a telephone number has at least these, every other secret more."""
+"""Digits; what is said to be a telephone number has at least these."""
+_SHORTEST_UNSAID = 8
+"""Digits that every other secret has at least."""
 _PREFIX = re.compile(r"(?:(?:00)?62)?0?(?=8[1-9])")
 _AREA_CODE = re.compile(r"0(?:2[124]|[36]1|[2-79]\d\d)\Z")
 _LANDLINE = re.compile(r"0[2-79]\d{7,9}\Z")
@@ -143,7 +145,8 @@ def mask(text: str) -> str:
     """
     lowered = _lower(text)
     if _DIGIT.search(text) is None and "@" not in text:
-        return _mask_prose(text) if any(map(lowered.__contains__, _SIGNS_WITHOUT_DIGITS)) else text
+        bare = ":" not in text and "_" not in text and "lapan" not in lowered and not _spells_at(lowered)
+        return text if bare else _mask_prose(text)
     if not text.isascii():
         text = _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.digit(digit[0])), text)
     if "://" not in lowered and "www." not in lowered and not _END_OF_DOMAIN.search(lowered):
@@ -163,6 +166,14 @@ def _lower(text: str) -> str:
     return lowered if text.isascii() else lowered.replace("ı", "i").replace("i\u0307", "i").replace("ſ", "s")
 
 
+def _spells_at(lowered: str) -> bool:
+    """Whether an "at" stands where it may be the sign of an e-mail address."""
+    return (
+        " at " in lowered or " et " in lowered or "at)" in lowered or "at]" in lowered or "at}" in lowered
+        or ".at." in lowered
+    )  # fmt: skip
+
+
 def _mask_url(url: str) -> str:
     """A link stays usable: only a telephone number, an e-mail address or a named field in it is covered."""
     url = _EMAIL.sub(EMAIL, url)
@@ -176,7 +187,7 @@ def _mask_prose(text: str) -> str:
     Every expression is tried only where a sign stands that it cannot do without: that is what makes masking fast.
     """
     lowered = _lower(text)
-    if "@" in text or "%40" in text or any(map(lowered.__contains__, _SPELLED_AT)):
+    if "@" in text or "%40" in text or _spells_at(lowered):
         text = _EMAIL.sub(EMAIL, text)
         text = _HANDLE.sub(HANDLE, text)
     if ":" in text or "=" in text:
@@ -195,14 +206,11 @@ def _mask_prose(text: str) -> str:
 
 
 def _may_be_disguised(text: str) -> bool:
-    """Whether the two signs before and after any 8 allow `_DISGUISED` to match there."""
-    place = text.find("8")
-    while place >= 0:
-        after = text[place + 1 : place + 3].lstrip(" .-")[:1]
-        before = text[max(0, place - 2) : place].rstrip(" .-")[-1:]
-        if after in _AFTER_AN_EIGHT and before in _BEFORE_AN_EIGHT:
+    """Whether the signs before and after any 8 allow `_DISGUISED` to match there."""
+    for eight in _EIGHT_OF_MANY.finditer(text):
+        before = text[max(0, eight.start() - 2) : eight.start()].rstrip(" .-")[-1:]
+        if before in _BEFORE_AN_EIGHT:
             return True
-        place = text.find("8", place + 1)
     return False
 
 
@@ -279,12 +287,20 @@ _NO_CUE = _Cue("", "")
 
 def _cue_before(text: str, start: int, floor: int) -> _Cue:
     """The nearest telling word before `start`, on its line, in its sentence, behind the last secret."""
-    context = _PLACEHOLDER.split(text[max(floor, start - _CUE_REACH) : start])[-1]
-    for word in reversed(list(_WORD.finditer(context.lower()))):
-        kind = _CUES.get(word[0]) or _CUES.get(_AFFIX.sub("", word[0]))
+    context = text[max(floor, start - _CUE_REACH) : start]
+    if "[" in context:
+        context = _PLACEHOLDER.split(context)[-1]
+    lowered = context.lower()
+    end = len(lowered)
+    for word in reversed(_WORD.findall(lowered)):
+        place = lowered.rindex(word, 0, end)
+        kind = _CUES.get(word)
+        if kind is None and (word.startswith("no") or word.endswith(("ku", "nya"))):
+            kind = _CUES.get(_AFFIX.sub("", word))
         if kind:
-            gap = context[word.end() :]
+            gap = context[place + len(word) :]
             return _NO_CUE if _GAP_BROKEN.search(gap) else _Cue(kind, gap)
+        end = place
     return _NO_CUE
 
 
@@ -294,9 +310,15 @@ def _mask_numbers(text: str) -> str:
     pieces: list[str] = []
     done = 0
     for run in _RUN.finditer(text):
-        if run.end() - run.start() < _SHORTEST_SECRET or sum(map(str.isdigit, run[0])) < _SHORTEST_SECRET:
+        if run.end() - run.start() < _SHORTEST_SECRET:
             continue
-        for start, end, placeholder in _Run(text, run, done).secrets():
+        digits = sum(map(str.isdigit, run[0]))
+        if digits < _SHORTEST_SECRET:
+            continue
+        cue = _cue_before(text, run.start(), done)
+        if digits < _SHORTEST_UNSAID and cue.kind != "phone":
+            continue
+        for start, end, placeholder in _Run(text, run, done, cue).secrets():
             pieces += (text[done:start], placeholder)
             done = end
     if not pieces:
@@ -312,18 +334,19 @@ class _Run:
         text: the whole text, for the words around.
         run: a match of `_RUN`.
         floor: end of the last secret found before; words before it say nothing about this run.
+        cue: of the first group; before every later one stand digits, and a word beyond digits says nothing.
     """
 
-    def __init__(self, text: str, run: re.Match[str], floor: int) -> None:
+    def __init__(self, text: str, run: re.Match[str], floor: int, cue: _Cue) -> None:
         self.text = text
         self.floor = floor
+        self.cue = cue
         self.groups: list[_Group] = []
-        end = run.start()
+        before = text[max(floor, run.start() - _SIGNS_BEFORE) : run.start()]
+        end = run.start() - len(before) + len(before.rstrip("+("))
         for digits in _DIGITS.finditer(text, run.start(), run.end()):
             self.groups.append(_Group(digits.start(), digits.end(), digits[0], text[end : digits.start()]))
             end = digits.end()
-        self.cue = _cue_before(text, self.groups[0].start, floor)
-        """Of the first group; before every later one stand digits, and a word beyond digits says nothing."""
 
     def secrets(self) -> list[tuple[int, int, str]]:
         """Start, end and placeholder of each secret, in order."""
