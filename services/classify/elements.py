@@ -1,5 +1,6 @@
 """Who did what to whom: roles of the officials in a sentence, and the frames of offences that its words fill."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -175,7 +176,7 @@ class Reading:
 class Frame:
     """A `FrameRule` compiled to bit masks."""
 
-    __slots__ = ("code", "compound", "gate", "joins", "near", "needs", "rule", "slots", "unless")
+    __slots__ = ("code", "compound", "gate", "joins", "logit", "near", "needs", "rule", "slots", "unless")
 
     def __init__(self, rule: FrameRule, slots: dict[str, tuple[tuple[int, ...], ...]], unless: int) -> None:
         self.rule = rule
@@ -184,6 +185,7 @@ class Frame:
         self.joins = rule.joins
         self.near = rule.near
         self.unless = unless
+        self.logit = math.log(rule.risk / (1 - rule.risk))
         self.needs = tuple(_any(part for option in options for part in option) for options in slots.values())
         self.gate = min(self.needs, key=int.bit_count)
         self.compound = tuple(
@@ -363,7 +365,8 @@ class Reader:
         """Whether the words after each of some officials, within the sentence, go on to say what he did."""
         places = ends[:, None] + np.arange(_ACCUSED_WITHIN)
         relative = self._relative[scan.words[np.minimum(places, len(scan.words) - 1)]]
-        return (relative & (places < until[:, None])).any(axis=1)
+        accused: Flags = (relative & (places < until[:, None])).any(axis=1)
+        return accused
 
     def _words_before(self, scan: Scan, starts: Numbers, least: Numbers) -> tuple[Numbers, NDArray[np.uint8]]:
         """The word before each of some words, honorifics passed over, and what it tells; nothing beyond `least`."""

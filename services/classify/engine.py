@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -43,6 +44,7 @@ _PRIORITY_STEP = 0.25
 _JOINED_COST = 0.7
 _PLAIN_HANDOUT = 1.0
 """Log-odds from which a hand-out is told plainly enough to be what the text is about."""
+_RANK = attrgetter("rank")
 _CLASS_ORDER = (RiskClass.MONEY_POLITICS, RiskClass.NEUTRALITY, RiskClass.OTHER_RISK)
 
 
@@ -132,6 +134,7 @@ class Classifier:
             "place": self._mask(("place.any", "place.prop", "obj.worship", "obj.school", "obj.facility")),
             "proof": self._mask(("proof.word",)),
         }
+        self._elements_by_known: dict[tuple[str, tuple[bool, ...]], Elements] = {}
         self._plan = self._mask(("real.plan",))
         self._past = self._mask(("real.past",))
         self._verdict = self._mask(("real.verdict",))
@@ -195,7 +198,7 @@ class Classifier:
 
     def _weigh(self, filled: Filled, signs: Sequence[_Sign]) -> _Candidate:
         """The log-odds of a filled frame after the signs of tone present in the text."""
-        logit = _logit(filled.frame.rule.risk) - (_JOINED_COST if filled.unit.joined else 0.0)
+        logit = filled.frame.logit - (_JOINED_COST if filled.unit.joined else 0.0)
         contested = False
         here = filled.unit.mask
         ignored = filled.frame.rule.ignore
@@ -231,22 +234,25 @@ class Classifier:
     def _combine(self, opinion: Opinion, candidates: Mapping[str, _Candidate], mask: int) -> _View:
         """What frames and model say together: log-odds of a violation, its class, and the codes that hold."""
         low, high = _RULE_RANGE
-        best = max((c.logit for c in candidates.values()), default=low)
-        violation = opinion.violation - (_DENIAL_COST if candidates and best <= _PLAIN_DENIAL else 0)
-        violation += _RULE_WEIGHT * (min(high, max(low, best)) - _RULE_OFFSET)
+        best = -math.inf
         rules = dict.fromkeys(_CLASS_ORDER, -1.0)
         for candidate in candidates.values():
-            rules[candidate.code.risk_class] = max(rules[candidate.code.risk_class], candidate.logit)
-        classes = {c: score + _CLASS_WEIGHT * max(0.0, rules[c] + 1) for c, score in opinion.classes.items()}
-        primary = max(_CLASS_ORDER, key=lambda c: classes[c])
+            logit, risk_class = candidate.logit, candidate.code.risk_class
+            best = max(best, logit)
+            rules[risk_class] = max(rules[risk_class], logit)
+        violation = opinion.violation - (_DENIAL_COST if candidates and best <= _PLAIN_DENIAL else 0)
+        violation += _RULE_WEIGHT * (min(high, max(low, best)) - _RULE_OFFSET)
+        classes = {c: score + _CLASS_WEIGHT * (rules[c] + 1) for c, score in opinion.classes.items()}
+        primary = max(_CLASS_ORDER, key=classes.__getitem__)
+        if violation < 0:
+            return _View(violation, classes, primary, {})
         worth = {*opinion.likely(_CODE_THRESHOLD - _CODE_WEIGHT * low), *candidates}
         scores = {code: self._code_score(opinion, candidates, code) for code in worth}
         codes = {code: score for code, score in scores.items() if score >= 0}
         if not any(self._codes[code].risk_class == primary for code in codes):
-            nearest = max(
-                self._codes_of[primary], key=lambda code: self._code_score(opinion, candidates, code)
-            )  # fmt: skip
-            codes[nearest] = max(0.0, self._code_score(opinion, candidates, nearest))
+            of_primary = {code: self._code_score(opinion, candidates, code) for code in self._codes_of[primary]}
+            nearest = max(of_primary, key=of_primary.__getitem__)
+            codes[nearest] = max(0.0, of_primary[nearest])
         # An official who threatens offends against neutrality first: his office is what makes the threat.
         if primary == RiskClass.OTHER_RISK and "intimidation" in codes:
             officials = [c for c in codes if self._codes[c].risk_class == RiskClass.NEUTRALITY and c in candidates]
@@ -281,14 +287,14 @@ class Classifier:
     # -- judgements
 
     def _violation(self, view: _View, candidates: Mapping[str, _Candidate], case: _Case) -> Judgement:
-        labels = sorted(view.codes, key=lambda code: self._code_order[code])
+        labels = sorted(view.codes, key=self._code_order.__getitem__)
         fired = [candidates[code] for code in labels if code in candidates]
         status = self._status(fired, case.mask)
         findings = tuple(self._finding(self._codes[code], candidates.get(code), view, case, status) for code in labels)
         shares = self._risks(view)
         strongest = max(fired, key=lambda c: (c.code.risk_class == view.primary, c.logit), default=None)
         if strongest is None:
-            reason = "model teks: menyerupai laporan " + self._codes[max(view.codes, key=lambda c: view.codes[c])].name
+            reason = "model teks: menyerupai laporan " + self._codes[max(view.codes, key=view.codes.__getitem__)].name
         else:
             reason = f"aturan {strongest.filled.frame.rule.id}: {strongest.code.name}"
             support = [reason for mask, reason in self._supporting if strongest.filled.unit.mask & mask]
@@ -300,7 +306,7 @@ class Classifier:
             primary=view.primary,
             labels=tuple(labels),
             is_violation_report=True,
-            severity=max((f.severity for f in findings), key=lambda s: s.rank),
+            severity=max([finding.severity for finding in findings], key=_RANK),
             neutrality_risk=shares[RiskClass.NEUTRALITY],
             money_politics_risk=shares[RiskClass.MONEY_POLITICS],
             other_risk=shares[RiskClass.OTHER_RISK],
@@ -313,9 +319,10 @@ class Classifier:
     def _status(self, fired: Sequence[_Candidate], mask: int) -> Status:
         if mask & self._verdict:
             return Status.ADJUDICATED
-        masks = [c.filled.unit.mask for c in fired] or [mask]
-        if any(here & self._plan and not here & self._past for here in masks):
-            return Status.PLANNED
+        if mask & self._plan:
+            masks = [c.filled.unit.mask for c in fired] or [mask]
+            if any(here & self._plan and not here & self._past for here in masks):
+                return Status.PLANNED
         return Status.ALLEGED
 
     def _finding(
@@ -349,13 +356,17 @@ class Classifier:
         return code.severity
 
     def _elements(self, code: CodeRule, slots: Mapping[str, Sequence[Span]], mask: int) -> Elements:
-        labels = self.pack.codes.elements
-        seen: list[str] = []
-        missing: list[str] = []
-        for element in code.elements:
-            known = element in slots or mask & self._element_masks.get(element, 0)
-            (seen if known else missing).append(labels[element])
-        return Elements(seen=tuple(seen), missing=tuple(missing))
+        known = tuple(
+            [element in slots or mask & self._element_masks.get(element, 0) != 0 for element in code.elements]
+        )  # fmt: skip
+        elements = self._elements_by_known.get((code.code, known))
+        if elements is None:
+            labels = [self.pack.codes.elements[element] for element in code.elements]
+            elements = self._elements_by_known[code.code, known] = Elements(
+                seen=tuple(label for label, seen in zip(labels, known, strict=True) if seen),
+                missing=tuple(label for label, seen in zip(labels, known, strict=True) if not seen),
+            )
+        return elements
 
     def _harmless(self, view: _View, case: _Case) -> Judgement:
         weights: dict[Kind, float] = {}
@@ -371,7 +382,7 @@ class Classifier:
                 reasons[kind] = (weight, sign.rule.reason)
             if sign.rule.status == Status.CLEARED:
                 cleared = weight
-        kind = max(weights, key=lambda k: weights[k], default=Kind.OTHER)
+        kind = max(weights, key=weights.__getitem__, default=Kind.OTHER)
         if not weights and case.reading.asks(case.number):
             kind = Kind.QUESTION
         status = Status.NOT_APPLICABLE
@@ -395,11 +406,10 @@ class Classifier:
 
     def _risks(self, view: _View) -> dict[RiskClass, float]:
         """The calibrated chance of a violation, shared out over the classes."""
-        top = max(view.classes.values())
-        weights = {c: math.exp(s - top) for c, s in view.classes.items()}
-        total = sum(weights.values())
-        chance = self._chance(view)
-        return {c: round(chance * w / total, 4) for c, w in weights.items()}
+        top = view.classes[max(_CLASS_ORDER, key=view.classes.__getitem__)]
+        weights = [math.exp(score - top) for score in view.classes.values()]
+        part = self._chance(view) / sum(weights)
+        return dict(zip(view.classes, [round(part * weight, 4) for weight in weights], strict=True))
 
     def _chance(self, view: _View) -> float:
         return _probability(self.model.certainty * view.violation)
@@ -420,10 +430,6 @@ def _case(told: Told, number: int) -> _Case:
 
 def _preference(candidate: _Candidate) -> float:
     return candidate.logit - _PRIORITY_STEP * candidate.code.priority
-
-
-def _logit(probability: float) -> float:
-    return math.log(probability / (1 - probability))
 
 
 def _stands_before(sign: _Sign, filled: Filled) -> bool:

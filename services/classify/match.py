@@ -69,7 +69,7 @@ Table = TypeVar("Table", bound=NDArray[Any])
 
 
 class Trie:
-    """The phrases of the lexicon by their keys, as arrays: which state follows a state by a key, and what ends there."""
+    """The phrases of the lexicon by their keys, as arrays: where a key leads from a state, and what ends there."""
 
     def __init__(self, phrases: Mapping[tuple[str, ...], int], mask_rows: int) -> None:
         self.keys: dict[str, int] = {}
@@ -138,12 +138,13 @@ class Spelling:
 class Part:
     """What stands between two spaces of a text: the spellings in it, and where in it each of its words stands."""
 
-    __slots__ = ("length", "numbers", "spans")
+    __slots__ = ("length", "numbers", "spans", "words")
 
     def __init__(self, length: int, spellings: Sequence[Spelling], spans: Sequence[tuple[int, int]]) -> None:
         self.length = length
         self.numbers = tuple(spelling.number for spelling in spellings)
         self.spans = tuple(span for one, span in zip(spellings, spans, strict=True) if one.kind == _WORD)
+        self.words = len(self.spans)
 
 
 @dataclass(slots=True)
@@ -183,17 +184,17 @@ class Scan:
     def offsets(self, text: int, words: Sequence[int]) -> dict[int, tuple[int, int]]:
         """Start and end of words of a text, in its characters; words are counted as in `words`, lowest first."""
         spans: dict[int, tuple[int, int]] = {}
-        wanted = iter(words)
-        word = next(wanted, -1)
         begin = 0
         first = int(self.first_words[text])
+        wanted = iter(words)
+        word = next(wanted, None)
         for part in self.parts[text]:
-            after = first + len(part.spans)
-            while first <= word < after:
+            after = first + part.words
+            while word is not None and word < after:
                 start, end = part.spans[word - first]
                 spans[word] = (begin + start, begin + end)
-                word = next(wanted, -1)
-            if word < 0:
+                word = next(wanted, None)
+            if word is None:
                 break
             first = after
             begin += part.length + 1

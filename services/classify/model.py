@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,9 +98,10 @@ def text_features(words: Sequence[Spelling], concepts: Iterable[str]) -> tuple[l
     return indices, values
 
 
-def _roots(counts: Sequence[int] | NDArray[np.float64]) -> Vector:
+def _roots(counts: NDArray[Any]) -> Vector:
     """Square roots as a column to divide rows by; of a count below one, 1."""
-    return np.sqrt(np.maximum(counts, 1)).astype(np.float32)[:, None]
+    roots: Vector = np.sqrt(np.maximum(counts, 1)).astype(np.float32)[:, None]
+    return roots
 
 
 @dataclass(slots=True)
@@ -220,13 +222,11 @@ class TextModel:
         """Ranges of the words that speak most for a code, for the evidence of a finding that no frame explains."""
         first = int(scan.first_words[text])
         words = scan.words[first : scan.first_words[text + 1]]
-        shares = self._shares[words, self._places[code]].tolist()
-        ranked = sorted(range(len(shares) - 1, -1, -1), key=shares.__getitem__, reverse=True)
-        numbers = words.tolist()
-        telling = (
-            place for place in ranked if shares[place] > 0 and len(scan.spellings[numbers[place]].word) > _SHORT_WORD
-        )
-        return [(first + place, first + place + 1) for place in islice(telling, most)]
+        shares = self._shares[words, self._places[code]]
+        telling = np.flatnonzero(shares > 0)
+        ranked = telling[np.lexsort((telling, shares[telling]))[::-1]].tolist()
+        long = (place for place in ranked if len(scan.spellings[words[place]].word) > _SHORT_WORD)
+        return [(first + place, first + place + 1) for place in islice(long, most)]
 
     def remember(self, scan: Scan) -> None:
         """Sum the shares of spellings not met before; forget them all when the matcher has."""

@@ -5,9 +5,12 @@ linear in the length of the text.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
+from typing import Any
 
 from rapidfuzz.distance import OSA
 
@@ -52,6 +55,7 @@ _MARKS = frozenset("–—-\n.,:;()/#@!?&")
 _VILLAGE_CUES = frozenset(word for word, level in LEVELS.items() if level is Level.VILLAGE)
 _TEASER_STARTS = frozenset(first for first, _ in TEASERS)
 _CUES_OF_A_GUESS = (frozenset(LEVELS) - _VILLAGE_CUES) | AUTHORITIES | PLACES
+_CUES = OFFICES | PLACES | ORIGINS | FILLERS | frozenset(LEVELS) | frozenset(second for _, second in TITLES)
 _NEVER_A_VILLAGE = frozenset(LEVELS) | OFFICES | ENDS_A_NAME | PLACES | ORIGINS | FILLERS
 _STOPS = frozenset(".\n!?;")
 _ABBREVIATIONS = frozenset(
@@ -123,8 +127,8 @@ def cut(text: str) -> Words:
     if None in parts or text.startswith("-") or text.endswith("-"):
         spelt, lower = _words(text.translate(_NOT_DROPPED))
     else:
-        spelt = list(chain.from_iterable([part[0] for part in parts if part]))
-        lower = list(chain.from_iterable([part[1] for part in parts if part]))
+        spelt = list(chain.from_iterable(map(_SPELT, parts)))
+        lower = list(chain.from_iterable(map(_LOWER, parts)))
     return Words(spelt, lower, not text.islower() and not text.isupper())
 
 
@@ -147,6 +151,8 @@ def _part(part: str) -> tuple[list[str], list[str]] | None:
 
 
 _PARTS = Remembered(_part)
+_SPELT: Callable[[Any], list[str]] = itemgetter(0)
+_LOWER: Callable[[Any], list[str]] = itemgetter(1)
 
 
 class MentionFinder:
@@ -156,6 +162,10 @@ class MentionFinder:
         self._gazetteer = gazetteer
         self._starts = frozenset(gazetteer.lengths) | _VILLAGE_CUES | _TEASER_STARTS | {"#"}
         pairs = [name.split(" ", 2)[:2] for name in gazetteer.names if " " in name]
+        self._words = frozenset(
+            word for word in gazetteer.ordinary | gazetteer.never_alone if not word.startswith("kota ")
+        )
+        """Names that are other words, too: small ones without a cue before them are."""
         self._first_pairs = frozenset(f"{first} {second}" for first, second in pairs)
 
     def find(self, words: Words) -> list[Mention]:
@@ -251,9 +261,11 @@ class MentionFinder:
             if codes is None:
                 continue
             end = start + length
+            after = lower[end] if end < len(lower) else "\n"
+            if name in self._words and after != "kota" and not (words.is_capital(start) or _is_cued(lower, start)):
+                continue
             context = _context(words, start)
             level = context.level
-            after = lower[end] if end < len(lower) else "\n"
             if level is Level.CITY and _names_both_kinds(lower, start):
                 level = None
             if after == "kota" and level is None and len(codes) > 1 and not self._starts_a_name(lower, end + 1):
@@ -430,6 +442,11 @@ def _context(words: Words, start: int) -> _Context:
             break
         index -= 1
     return context
+
+
+def _is_cued(lower: list[str], start: int) -> bool:
+    """Whether the word before may be a cue, or a comma that makes a name of what follows another name."""
+    return start > 0 and (lower[start - 1] in _CUES or lower[start - 1] == ",")
 
 
 def _names_both_kinds(lower: list[str], start: int) -> bool:
