@@ -15,7 +15,7 @@ from deploy.bench.result import BenchError, Figure, Outcome, median
 from deploy.bench.texts import varied_texts
 from services.classify.engine import Classifier, Told
 from services.classify.train import held_out_files, read_corpus, training_files
-from services.ingest.normaliser import place_text
+from services.ingest.normaliser import Sent, place_texts
 from shared.contracts import Judgement, Regime, Stage
 from shared.regions import RegionResolver
 from shared.settings import Settings
@@ -54,14 +54,14 @@ def measure_classifier(texts: int, say: Say) -> Outcome:
     say("classifier: loading gazetteer and rule pack")
     resolver, classifier = RegionResolver.load(), Classifier.load()
 
-    def normalise(text: str) -> str:
-        return place_text("", text, resolver)[1]
+    def normalise(texts: Sequence[str]) -> list[str]:
+        return [placed.text for placed in place_texts([Sent("", text) for text in texts], resolver)]
 
     def judge(texts: Sequence[str]) -> Sequence[Judgement]:
         return classifier.judge_all([Told(text, "", Stage.KAMPANYE, Regime.PILKADA) for text in texts])
 
     def normalise_and_judge(texts: Sequence[str]) -> Sequence[Judgement]:
-        return judge([normalise(text) for text in texts])
+        return judge(normalise(texts))
 
     def search(texts: Sequence[str]) -> list[bool]:
         return [bool(find_keywords(text)) for text in texts]
@@ -80,7 +80,7 @@ def measure_classifier(texts: int, say: Say) -> Outcome:
         share = texts if number else texts // 5
         raw = list(varied_texts(share, characters=TEXT_CHARACTERS, seed=number + 1))
         more = list(varied_texts(share, characters=TEXT_CHARACTERS, seed=number + 101))
-        clean = [normalise(text) for text in raw]
+        clean = normalise(raw)
         rates = (
             _per_second(judge, clean),
             _per_second(normalise_and_judge, more),
@@ -109,7 +109,7 @@ def measure_classifier(texts: int, say: Say) -> Outcome:
     say("classifier: judging the held-out texts")
 
     def ours(texts: Sequence[str]) -> list[bool]:
-        return [classifier.judge(normalise(text)).is_violation_report for text in texts]
+        return [judgement.is_violation_report for judgement in normalise_and_judge(texts)]
 
     held_out = read_corpus(held_out_files())
     (f1, alarms), *others = (_quality(judged, held_out) for judged in (ours, search, tfidf))

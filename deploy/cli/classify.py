@@ -2,53 +2,78 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from pydantic_core import to_json
 from rich.table import Table
 from rich.text import Text
 
 from deploy.cli.console import fail, out, printable
-from services.classify.engine import Classifier
+from services.classify.engine import Classifier, Told
 from services.ingest.adapters.values import WIB
-from services.ingest.normaliser import place_text
+from services.ingest.normaliser import Sent, place_texts
 from shared.calendar import Calendar
 from shared.contracts import Judgement, Region
 from shared.regions import RegionResolver
 from shared.settings import get_settings
 
 
+class Asked(NamedTuple):
+    """A text to classify, and what is known besides."""
+
+    text: str
+    title: str = ""
+    region: str = ""
+    occurred_at: datetime | None = None
+
+
+class Answer(NamedTuple):
+    """What normaliser and classifier make of a text: the judgement, the region and the masked text."""
+
+    judgement: Judgement
+    region: Region | None
+    text: str
+
+    def document(self) -> dict[str, Any]:
+        """The answer as `--json` prints it; its values are still records."""
+        return {**dict(self.judgement), "region": self.region, "text": self.text}
+
+
 class TextClassifier:
-    """What the normaliser and the classifier make of a text, one after the other."""
+    """What the normaliser and the classifier make of texts, one after the other."""
 
     def __init__(self) -> None:
         self._resolver = RegionResolver.load()
         self._classifier = Classifier.load()
         self._calendar = Calendar.load(get_settings().config_file("calendar.yaml"))
 
-    def judge(
-        self, text: str, *, title: str = "", source: str = "", region: str = "", occurred_at: datetime | None = None
-    ) -> tuple[Judgement, Region | None, str]:
-        """The judgement, the region and the masked text."""
-        title, text, place = place_text(title, text, self._resolver, hint=region)
-        regime, stage = self._calendar.place(occurred_at or datetime.now(UTC), place.code if place else "")
-        return self._classifier.judge(text, title=title, source=source, stage=stage, regime=regime), place, text
+    def answer(self, asked: Iterable[Asked]) -> Iterator[Answer]:
+        """The answers to texts, in their order; as many are read ahead as the service reads at once."""
+        now = datetime.now(UTC)
+        remaining = iter(asked)
+        while batch := list(islice(remaining, get_settings().classify_batch)):
+            placed = place_texts([Sent(one.title, one.text, one.region) for one in batch], self._resolver)
+            told = []
+            for one, (title, text, region) in zip(batch, placed, strict=True):
+                regime, stage = self._calendar.place(one.occurred_at or now, region.code if region else "")
+                told.append(Told(text, title, stage, regime))
+            for judgement, (_, text, region) in zip(self._classifier.judge_all(told), placed, strict=True):
+                yield Answer(judgement, region, text)
 
 
-def document(judgement: Judgement, region: Region | None, text: str) -> dict[str, Any]:
-    """The judgement as `--json` prints it."""
-    content = judgement.model_dump(mode="json", by_alias=True)
-    content["region"] = region.model_dump(mode="json") if region else None
-    content["text"] = text
-    return content
+def as_json(document: Mapping[str, Any]) -> str:
+    """A document on one line, characters as they are."""
+    return to_json(document, by_alias=True).decode()
 
 
 def classify(
     text: Annotated[str | None, typer.Argument(help="The text, or - to read it from standard input.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json_wanted: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
     jsonl: Annotated[
         Path | None, typer.Option(help="A file of JSON lines with `text` (or -); prints JSON lines.")
     ] = None,
@@ -58,15 +83,17 @@ def classify(
         raise typer.BadParameter("give a text (or -), or --jsonl FILE")
     classifier = TextClassifier()
     if jsonl is not None:
-        for line in _classified_lines(classifier, jsonl):
-            sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        items = list(read_jsonl(jsonl))
+        asked = (_asked(item, f"{jsonl}, line {number}") for number, item in items)
+        for (_, item), answer in zip(items, classifier.answer(asked), strict=True):
+            sys.stdout.write(as_json({"id": item.get("id"), **answer.document()}) + "\n")
         return
     content = sys.stdin.buffer.read().decode("utf-8", "replace") if text == "-" else text or ""
-    judgement, region, masked = classifier.judge(content)
-    if as_json:
-        sys.stdout.write(json.dumps(document(judgement, region, masked), ensure_ascii=False) + "\n")
+    [answer] = classifier.answer([Asked(content)])
+    if json_wanted:
+        sys.stdout.write(as_json(answer.document()) + "\n")
     else:
-        _explain(judgement, region, masked)
+        _explain(answer)
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -90,16 +117,9 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, item
 
 
-def _classified_lines(classifier: TextClassifier, path: Path) -> Iterator[dict[str, Any]]:
-    for number, item in read_jsonl(path):
-        judgement, region, masked = classifier.judge(
-            item["text"],
-            title=str(item.get("title") or ""),
-            source=str(item.get("source") or ""),
-            region=str(item.get("region") or ""),
-            occurred_at=_moment(item.get("occurred_at"), f"{path}, line {number}"),
-        )
-        yield {"id": item.get("id"), **document(judgement, region, masked)}
+def _asked(item: Mapping[str, Any], where: str) -> Asked:
+    title, region = str(item.get("title") or ""), str(item.get("region") or "")
+    return Asked(item["text"], title, region, _moment(item.get("occurred_at"), where))
 
 
 def _moment(value: object, where: str) -> datetime | None:
@@ -112,7 +132,8 @@ def _moment(value: object, where: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=WIB)
 
 
-def _explain(judgement: Judgement, region: Region | None, text: str) -> None:
+def _explain(answer: Answer) -> None:
+    judgement, region, text = answer
     head = Table(show_header=False, box=None, pad_edge=False)
     place = f"{region.name} ({region.code})" if region else "not determined"
     if region and region.district:

@@ -1,10 +1,11 @@
 """Who did what to whom: roles of the officials in a sentence, and the frames of offences that its words fill."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import itemgetter
+from struct import iter_unpack
 from typing import NamedTuple
 
 import numpy as np
@@ -109,8 +110,6 @@ Span = tuple[int, int]
 class Unit:
     """A sentence, or two neighbours, in which a frame may be filled."""
 
-    first: int
-    last: int
     mask: int
     joined: bool
     reading: "Reading"
@@ -121,11 +120,11 @@ class Unit:
         """Where the concepts in the mask `part` stand."""
         spans = self.by_part.get(part)
         if spans is None:
-            reading = self.reading
-            spans = self.by_part[part] = [
-                span for mask, span in zip(reading.hit_masks[self.hits], reading.hit_spans[self.hits], strict=True)
-                if mask & part
-            ]  # fmt: skip
+            reading, hits = self.reading, self.hits
+            shown = zip(
+                reading.scan.hit_concepts[hits], reading.hit_starts[hits], reading.hit_ends[hits], strict=True
+            )  # fmt: skip
+            spans = self.by_part[part] = [(start, end) for concepts, start, end in shown if concepts & part]
         return spans
 
 
@@ -159,14 +158,19 @@ class Reading:
     """The first sentence of each text and, last, how many there are."""
     hit_bounds: list[int]
     """The first hit of each sentence and, last, how many there are."""
-    hit_masks: list[int]
-    hit_spans: list[Span]
+    hit_starts: list[int]
+    hit_ends: list[int]
 
     def hits_of(self, text: int) -> slice:
         """Which hits stand in a text."""
         return slice(
             self.hit_bounds[self.sentence_bounds[text]], self.hit_bounds[self.sentence_bounds[text + 1]]
         )  # fmt: skip
+
+    def unit(self, sentence: int, mask: int, *, joined: bool) -> Unit:
+        """A sentence, joined with the next one or not."""
+        bounds = self.hit_bounds
+        return Unit(mask, joined, self, slice(bounds[sentence], bounds[sentence + 1 + joined]))
 
     def asks(self, text: int) -> bool:
         """Whether any sentence of a text is a question."""
@@ -274,7 +278,7 @@ class Reader:
         sentences = len(scan.sentence_starts)
         text_of_sentence = scan.text_of_sentences()
         sentence_of_hit = scan.sentence_of_hits()
-        self._rewrite(masks, text_of_sentence[sentence_of_hit], texts)
+        self._rewrite(scan, text_of_sentence[sentence_of_hit], texts)
         self._cast(scan, sentence_of_hit)
         sentence_masks = _together(masks, sentence_of_hit, sentences)
         text_masks = _together(sentence_masks, text_of_sentence, texts)
@@ -285,21 +289,29 @@ class Reader:
             sentence_masks=_numbers(sentence_masks),
             sentence_bounds=np.searchsorted(text_of_sentence, np.arange(texts + 1)).tolist(),
             hit_bounds=np.searchsorted(sentence_of_hit, np.arange(sentences + 1)).tolist(),
-            hit_masks=_numbers(masks),
-            hit_spans=list(zip(scan.hit_starts.tolist(), scan.hit_ends.tolist(), strict=True)),
+            hit_starts=scan.hit_starts.tolist(),
+            hit_ends=scan.hit_ends.tolist(),
         )
 
-    def _rewrite(self, masks: Masks, text_of_hit: Numbers, texts: int) -> None:
+    def _rewrite(self, scan: Scan, text_of_hit: Numbers, texts: int) -> None:
         """Read each ambiguous concept as what the rest of its text makes of it."""
-        found = [np.flatnonzero(showing(masks, self._rows(rewrite[0]))) for rewrite in self._rewrites]
+        found = [np.flatnonzero(showing(scan.hit_masks, self._rows(rewrite[0]))) for rewrite in self._rewrites]
         if not any(map(len, found)):
             return
-        whole = _numbers(_together(masks, text_of_hit, texts))
+        whole = _numbers(_together(scan.hit_masks, text_of_hit, texts))
         for (concept, when, then, otherwise), hits in zip(self._rewrites, found, strict=True):
-            for hit in hits.tolist():
-                meant = then if whole[text_of_hit[hit]] & when else otherwise
-                [mask] = _numbers(masks[:, hit : hit + 1])
-                masks[:, hit] = self._rows(mask & ~concept | meant)[:, 0]
+            meant = [then if whole[text] & when else otherwise for text in text_of_hit[hits].tolist()]
+            self._give(
+                scan,
+                {hit: scan.hit_concepts[hit] & ~concept | one for hit, one in zip(hits.tolist(), meant, strict=True)},
+            )
+
+    def _give(self, scan: Scan, concepts: Mapping[int, int]) -> None:
+        """Let hits show other concepts, by their numbers."""
+        if concepts:
+            scan.hit_masks[:, list(concepts)] = rows_of(list(concepts.values()), self._mask_rows)
+            for hit, mask in concepts.items():
+                scan.hit_concepts[hit] = mask
 
     # Roles
 
@@ -335,7 +347,7 @@ class Reader:
         of_verbs = [
             _Verb(*verb)
             for verb in zip(
-                _numbers(masks[:, verbs]),
+                [scan.hit_concepts[verb] for verb in verbs.tolist()],
                 scan.hit_starts[verbs].tolist(),
                 scan.hit_ends[verbs].tolist(),
                 self._passive[scan.words[scan.hit_starts[verbs]]].tolist(),
@@ -344,7 +356,7 @@ class Reader:
         ]
         officials = zip(
             hits.tolist(),
-            _numbers(masks[:, hits]),
+            [scan.hit_concepts[hit] for hit in hits.tolist()],
             scan.hit_ends[hits].tolist(),
             before[open_ones].tolist(),
             told[open_ones].tolist(),
@@ -358,8 +370,7 @@ class Reader:
             role = self._role(mask, end, word_before, tells, accused=is_accused, verbs=of_verbs[first:last])
             if role:
                 recast[hit] = self._recast(mask, role)
-        if recast:
-            masks[:, list(recast)] = rows_of(list(recast.values()), self._mask_rows)
+        self._give(scan, recast)
 
     def _accused(self, scan: Scan, ends: Numbers, until: Numbers) -> Flags:
         """Whether the words after each of some officials, within the sentence, go on to say what he did."""
@@ -447,62 +458,33 @@ class Reader:
         return [self._fill(reading, text, some) if some else [] for text, some in enumerate(frames)]
 
     def _fill(self, reading: Reading, text: int, frames: Sequence[Frame]) -> list[Filled]:
-        """The frames filled in a text, of each code the likeliest in each place."""
-        single = _units(reading, text)
-        pairs: list[Unit] | None = None
-        filled: list[Filled] = []
+        """The frames filled in a text, of each code the likeliest in each place (frames come likeliest first)."""
+        first = reading.sentence_bounds[text]
+        single = reading.sentence_masks[first : reading.sentence_bounds[text + 1]]
+        pairs: list[int] | None = None
+        units: dict[tuple[int, bool], Unit] = {}
         done: set[tuple[str, int, bool]] = set()
+        filled: list[Filled] = []
         for frame in frames:
-            here = self._fill_any(frame, single, done)
-            if not here and frame.joins and len(single) > 1:
-                if pairs is None:
-                    pairs = _pairs(single)
-                here = self._fill_any(frame, pairs, done)
-            filled.extend(here)
+            found = len(filled)
+            for joined in (False, True) if frame.joins and len(single) > 1 else (False,):
+                if joined and pairs is None:
+                    pairs = [a | b if a and b else 0 for a, b in pairwise(single)]
+                for place, mask in enumerate((pairs if joined else single) or ()):
+                    if mask & frame.gate and (frame.code, place, joined) not in done and frame.possible(mask):
+                        unit = units.get((place, joined))
+                        if unit is None:
+                            unit = units[place, joined] = reading.unit(first + place, mask, joined=joined)
+                        closest = _closest(frame, unit, self._blockers)
+                        if closest is not None:
+                            filled.append(closest)
+                            done.add((frame.code, place, joined))
+                if len(filled) > found:
+                    break
         return filled
-
-    def _fill_any(self, frame: Frame, units: Sequence[Unit], done: set[tuple[str, int, bool]]) -> list[Filled]:
-        """The frame filled in each unit where no likelier frame of its code is (frames come likeliest first)."""
-        found = []
-        gate = frame.gate
-        for unit in units:
-            if not unit.mask & gate:
-                continue
-            place = (frame.code, unit.first, unit.joined)
-            if place not in done and frame.possible(unit.mask):
-                filled = _closest(frame, unit, self._blockers)
-                if filled is not None:
-                    found.append(filled)
-                    done.add(place)
-        return found
 
 
 _NOTHING = np.full(1, -1, dtype=np.int64)
-
-
-def _units(reading: Reading, text: int) -> list[Unit]:
-    """The sentences of a text in which any concept stands."""
-    first, last = reading.sentence_bounds[text], reading.sentence_bounds[text + 1]
-    bounds = reading.hit_bounds
-    starts, ends = reading.scan.sentence_starts[first:last].tolist(), reading.scan.sentence_ends[first:last].tolist()
-    return [
-        Unit(start, end, mask, joined=False, reading=reading, hits=slice(bounds[number], bounds[number + 1]))
-        for number, start, end, mask in zip(
-            range(first, last), starts, ends, reading.sentence_masks[first:last], strict=True
-        )
-        if mask
-    ]
-
-
-def _pairs(units: Sequence[Unit]) -> list[Unit]:
-    """Neighbouring sentences read as one."""
-    return [
-        Unit(
-            a.first, b.last, a.mask | b.mask, joined=True, reading=a.reading, hits=slice(a.hits.start, b.hits.stop)
-        )
-        for a, b in pairwise(units)
-        if a.last == b.first
-    ]  # fmt: skip
 
 
 def _together(masks: Masks, groups: Numbers, count: int) -> Masks:
@@ -517,8 +499,8 @@ def _together(masks: Masks, groups: Numbers, count: int) -> Masks:
 def _numbers(masks: Masks) -> list[int]:
     """Each mask as one number."""
     width = 8 * len(masks)
-    octets = masks.T.tobytes()
-    return [int.from_bytes(octets[start : start + width], "little") for start in range(0, len(octets), width)]
+    from_octets = int.from_bytes
+    return [from_octets(octets, "little") for (octets,) in iter_unpack(f"{width}s", masks.T.tobytes())]
 
 
 def _any(bits: Iterable[int]) -> int:

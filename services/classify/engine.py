@@ -373,7 +373,7 @@ class Classifier:
         reasons: dict[Kind, tuple[float, str]] = {}
         cleared = 0.0
         kinds = [sign for sign in self._signs_of_kinds if case.mask & sign.mask]
-        shown = case.reading.hit_masks[case.reading.hits_of(case.number)] if kinds else []
+        shown = case.reading.scan.hit_concepts[case.reading.hits_of(case.number)] if kinds else []
         for sign in kinds:
             kind = sign.rule.kind or Kind.OTHER
             weight = -sign.rule.here * sum([1 for mask in shown if mask & sign.mask])

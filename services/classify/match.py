@@ -71,7 +71,7 @@ Table = TypeVar("Table", bound=NDArray[Any])
 class Trie:
     """The phrases of the lexicon by their keys, as arrays: where a key leads from a state, and what ends there."""
 
-    def __init__(self, phrases: Mapping[tuple[str, ...], int], mask_rows: int) -> None:
+    def __init__(self, phrases: Mapping[tuple[str, ...], int]) -> None:
         self.keys: dict[str, int] = {}
         """Keys that stand in a phrase, by number."""
         steps: dict[tuple[int, str], int] = {}
@@ -92,7 +92,6 @@ class Trie:
         self.followers: dict[int, list[str]] = {}
         for before, key in steps:
             self.followers.setdefault(before, []).append(key)
-        self.masks = rows_of(ends, mask_rows)
         self.is_end = np.array([mask > 0 for mask in ends])
         coded = sorted((before * len(self.keys) + self.keys[key], state) for (before, key), state in steps.items())
         self._codes, self._states = np.array(coded or [(0, 0)], dtype=np.int64).T
@@ -167,6 +166,8 @@ class Scan:
     hit_starts: Numbers
     hit_ends: Numbers
     hit_masks: Masks
+    hit_concepts: list[int]
+    """The masks of the hits, one number a hit."""
 
     def text_of_sentences(self) -> Numbers:
         """The text in which each sentence stands."""
@@ -216,8 +217,8 @@ class Matcher:
     ) -> None:
         self._vocabulary = vocabulary
         self._mask_rows = -(-concepts // 64)
-        self._opaque = rows_of([opaque], self._mask_rows)
-        self._trie = Trie(phrases, self._mask_rows)
+        self._trie = Trie(phrases)
+        self._opaque = np.array([ends & opaque != 0 for ends in self._trie.ends])
         self._forget()
 
     def _forget(self) -> None:
@@ -232,7 +233,10 @@ class Matcher:
         self._kinds = np.zeros(0, dtype=np.uint8)
         self._abbreviations = np.zeros(0, dtype=np.bool_)
         self._questions = np.zeros(0, dtype=np.bool_)
-        self._shown = np.zeros((0, self._mask_rows), dtype=np.uint64)
+        self._shows = np.zeros(0, dtype=np.bool_)
+        # What shows concepts, by its number: the states of the trie, and behind them the spellings.
+        self._concepts = list(self._trie.ends)
+        self._masks = rows_of(self._concepts, self._mask_rows).T
         self._begins = Lists()
         self._goes_on = Lists()
         # Bloom filters of the keys that can follow it in a phrase, and of its own keys that can stand later in one.
@@ -286,8 +290,12 @@ class Matcher:
         self._abbreviations[new] = [one.abbreviation for one in fresh]
         self._questions = with_room(self._questions, count)
         self._questions[new] = ["?" in one.word for one in fresh]
-        self._shown = with_room(self._shown, count)
-        self._shown[new] = rows_of([one.shows for one in fresh], self._mask_rows).T
+        self._shows = with_room(self._shows, count)
+        self._shows[new] = [one.shows > 0 for one in fresh]
+        states = len(self._trie.ends)
+        self._concepts.extend([one.shows for one in fresh])
+        self._masks = with_room(self._masks, states + count)
+        self._masks[states + self._learnt : states + count] = rows_of([one.shows for one in fresh], self._mask_rows).T
         trie = self._trie
         self._begins.extend([one.begins for one in fresh])
         self._goes_on.extend([[trie.keys[key] for key in one.goes_on] for one in fresh])
@@ -313,7 +321,7 @@ class Matcher:
         starts, ends, questions = self._sentences(numbers, kinds, words, count)
         adjacent = np.diff(places) == 1
         adjacent[starts[1:] - 1] = False
-        hit_starts, hit_ends, hit_masks = self._hits(words, adjacent)
+        hit_starts, hit_ends, shown = self._hits(words, adjacent)
         return Scan(
             spellings=self._spellings,
             parts=parts,
@@ -324,7 +332,8 @@ class Matcher:
             questions=questions,
             hit_starts=hit_starts,
             hit_ends=hit_ends,
-            hit_masks=hit_masks,
+            hit_masks=self._masks[shown].T.copy(),
+            hit_concepts=list(map(self._concepts.__getitem__, shown.tolist())),
         )
 
     def _sentences(
@@ -354,25 +363,24 @@ class Matcher:
             questions = asked
         return starts, ends, questions
 
-    def _hits(self, words: Numbers, adjacent: Flags) -> tuple[Numbers, Numbers, Masks]:
-        """Where concepts stand, the hits in the order of their ends, of those that end together longer ones first."""
-        shown = self._shown[words]
-        alone = np.flatnonzero(shown.any(axis=1))
+    def _hits(self, words: Numbers, adjacent: Flags) -> tuple[Numbers, Numbers, Numbers]:
+        """Where concepts stand and what shows them: in the order of their ends, longer ones first."""
+        alone = np.flatnonzero(self._shows[words])
         pairs = (self._followers[words[:-1]] & self._following[words[1:]]) != 0
-        begun = np.flatnonzero(adjacent & pairs)
-        phrase_starts, phrase_ends, states = self._phrases(words, adjacent, begun)
+        phrase_starts, phrase_ends, states = self._phrases(words, adjacent, np.flatnonzero(adjacent & pairs))
         starts = np.concatenate([phrase_starts, alone])
         ends = np.concatenate([phrase_ends, alone + 1])
-        masks = np.concatenate([self._trie.masks[:, states], shown[alone].T], axis=1)
+        shown = np.concatenate([states, words[alone] + len(self._trie.ends)])
         order = np.argsort(ends * _LONGEST_SENTENCE - (ends - starts), kind="stable")
-        starts, ends, masks = starts[order], ends[order], masks[:, order]
+        starts, ends, shown = starts[order], ends[order], shown[order]
         # What lies within a longer opaque phrase is hidden: where phrases that begin before it, or with it, reach.
-        opaque = showing(masks, self._opaque) & (ends - starts > 1)
+        opaque = np.flatnonzero(shown < len(self._trie.ends))
+        opaque = opaque[self._opaque[shown[opaque]]]
         reach = np.zeros(len(words) + 2, dtype=np.int64)
         np.maximum.at(reach, starts[opaque] + 1, ends[opaque])
         np.maximum.accumulate(reach, out=reach)
         seen = (reach[starts] < ends) & (reach[starts + 1] <= ends)
-        return starts[seen], ends[seen], masks[:, seen]
+        return starts[seen], ends[seen], shown[seen]
 
     def _phrases(self, words: Numbers, adjacent: Flags, begun: Numbers) -> tuple[Numbers, Numbers, Numbers]:
         """Phrases of two words or more that begin at the words `begun`: their starts, ends and final states."""

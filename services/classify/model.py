@@ -9,7 +9,7 @@ import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,18 @@ WORDS, PAIRS, ENDS, CONCEPTS = 1.5, 1.0, 0.7, 0.4
 where they are surer than elsewhere."""
 END_WORDS = 6
 """Words at the beginning and at the end of a text that count as such besides."""
+_WORDS_AT_ONCE = 500
+"""Spellings whose features are summed together, so that memory stays small when many are new."""
 _SHORT_WORD = 2
 """Letters of a word that is no evidence by itself."""
 CLASSES = (RiskClass.NEUTRALITY, RiskClass.MONEY_POLITICS, RiskClass.OTHER_RISK, RiskClass.NONE)
 
-_GROUPS = zlib.crc32(b"n")
+LONGEST_WORD = 24
+"""Letters of a word that are looked at."""
+_GROUP_SIZES = (2, 3, 4, 5)
+_BUCKET_BITS = BUCKETS.bit_length() - 1
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+"""An odd number that spreads what is multiplied by it over all bits."""
 
 Vector = NDArray[np.float32]
 
@@ -44,19 +51,39 @@ def bucket(feature: str) -> int:
     return zlib.crc32(feature.encode()) % BUCKETS
 
 
-def word_features(spelling: Spelling) -> tuple[list[int], list[int]]:
-    """Buckets of a spelling: as a whole (lexicon keys and itself); and its groups of two to five letters."""
-    wholes = {"w" + key for key in spelling.keys} | {"w=" + spelling.word}
-    groups: list[int] = []
-    if not (spelling.keys and spelling.keys[0].startswith("<")):
-        padded = f" {spelling.word[:24]} "
-        # Slices of bytes where a byte is a letter; `crc32(x, crc32(b"n"))` is `crc32(b"n" + x)`, without building it.
-        letters = padded.encode() if padded.isascii() else [letter.encode() for letter in padded]
-        for size in (2, 3, 4, 5):
-            for i in range(len(letters) - size + 1):
-                group = letters[i : i + size]
-                groups.append(zlib.crc32(group if isinstance(group, bytes) else b"".join(group), _GROUPS) % BUCKETS)
-    return [bucket(whole) for whole in sorted(wholes)], groups
+def whole_features(spelling: Spelling) -> list[int]:
+    """Buckets of a spelling as a whole: its lexicon keys and itself."""
+    return [bucket(whole) for whole in sorted({"w" + key for key in spelling.keys} | {"w=" + spelling.word})]
+
+
+def group_features(spellings: Sequence[Spelling]) -> tuple[Numbers, Numbers]:
+    """Buckets of the groups of two to five letters in spellings, and in which of them each stands, in their order.
+
+    A word begins and ends with a space; amounts, hours and other shapes have no letters.
+    """
+    words = ["" if one.word.startswith("<") else one.word[:LONGEST_WORD].replace(" ", "_") for one in spellings]
+    text = "".join([f" {word}" for word in words]) + " "
+    letters = np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.uint64)
+    spaces = letters == ord(" ")
+    word_of = np.cumsum(spaces) - 1
+    buckets: list[Numbers] = []
+    owners: list[Numbers] = []
+    for size in _GROUP_SIZES:
+        count = len(letters) - size + 1
+        if count < 1:
+            break
+        mixed = np.full(count, size, dtype=np.uint64)
+        for place in range(size):
+            mixed = (mixed ^ letters[place : place + count]) * _SPREAD
+            mixed ^= mixed >> np.uint64(29)
+        within = spaces[:count] & spaces[1 : count + 1]  # the letters of nothing
+        for place in range(1, size - 1):
+            within |= spaces[place : place + count]
+        groups = np.flatnonzero(~within)
+        buckets.append((mixed[groups] >> np.uint64(64 - _BUCKET_BITS)).astype(np.int64))
+        owners.append(word_of[groups])
+    order = np.argsort(np.concatenate(owners), kind="stable")
+    return np.concatenate(buckets)[order], np.concatenate(owners)[order]
 
 
 def _pair_hash(spelling: Spelling) -> int:
@@ -83,11 +110,11 @@ def text_features(words: Sequence[Spelling], concepts: Iterable[str]) -> tuple[l
         values.extend([value] * len(block))
 
     if words:
-        spelt = [word_features(word) for word in words]
-        squares = sum(WHOLE_WORD**2 * len(wholes) + len(groups) for wholes, groups in spelt)
-        for wholes, groups in spelt:
-            add(wholes, WHOLE_WORD * WORDS / math.sqrt(squares))
-            add(groups, WORDS / math.sqrt(squares))
+        wholes = [feature for word in words for feature in whole_features(word)]
+        groups = group_features(words)[0].tolist()
+        squares = WHOLE_WORD**2 * len(wholes) + len(groups)
+        add(wholes, WHOLE_WORD * WORDS / math.sqrt(squares))
+        add(groups, WORDS / math.sqrt(squares))
         pairs = [pair_feature(a, b) for a, b in pairwise(words)]
         add(pairs, PAIRS / math.sqrt(len(pairs) or 1))
         ends = [end_features(word)[0] for word in words[:END_WORDS]]
@@ -123,28 +150,38 @@ class Opinion:
 
 
 class TextModel:
-    """A linear model over hashed features.
+    """A linear model over hashed features. Serves one matcher and one thread: it remembers the words it has met.
 
-    Serves one matcher, whose entries it marks, and one thread: it remembers the words it has met.
+    Args:
+        buckets: those that any feature of the training texts falls into.
+        weights: of each of them, for each class and code.
+        bias: of each class and code.
+        codes: the codes, in the order of the weights behind those of the classes.
+        version: which model it is.
+        certainty: factor by which the log-odds of a violation must be stretched to be a chance; learnt with the model.
+        words: of the texts it learnt from, which most texts to come are made of.
     """
 
     def __init__(
         self,
-        weights: Vector,
+        buckets: NDArray[np.integer[Any]],
+        weights: NDArray[np.floating[Any]],
         bias: Vector,
         codes: Sequence[str],
         version: str,
         certainty: float = 1.0,
         words: Sequence[str] = (),
     ) -> None:
-        self._weights = weights
+        # All buckets that stand for nothing share the first row of weights, which is zero.
+        self._rows = np.zeros(BUCKETS, dtype=np.int64)
+        self._rows[buckets] = np.arange(1, len(buckets) + 1)
+        self._weights = np.zeros((len(buckets) + 1, len(bias)), dtype=np.float32)
+        self._weights[1:] = weights
         self._bias = bias
         self._places = {code: place for place, code in enumerate(codes, start=len(CLASSES))}
         self.version = version
         self.certainty = certainty
-        """Factor by which the log-odds of a violation must be stretched to be a chance; learnt with the model."""
         self.words = words
-        """Words of the texts it learnt from, which most texts to come are made of."""
         self._by_concept = np.zeros((0, len(bias)), dtype=np.float32)
         # What each spelling met adds to the scores, by its number: within a text with, last, the squares of the
         # features it sums; as one of the first and as one of the last words; and to the bucket of a pair as its first
@@ -163,17 +200,17 @@ class TextModel:
         source = path or DEFAULT_MODEL
         try:
             with np.load(source, allow_pickle=False) as arrays:
-                weights = np.zeros((BUCKETS + 1, arrays["bias"].shape[0]), dtype=np.float32)
-                weights[arrays["rows"]] = arrays["weights"].astype(np.float32)
                 codes = [str(code) for code in arrays["codes"]]
                 certainty, words = float(arrays["certainty"]), str(arrays["words"]).split()
-                return cls(weights, arrays["bias"], codes, str(arrays["version"]), certainty, words)
+                return cls(
+                    arrays["rows"], arrays["weights"], arrays["bias"], codes, str(arrays["version"]), certainty, words
+                )
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(f"{source}: not a model this version can use: {error}") from None
 
     def name_concepts(self, names: Sequence[str]) -> None:
         """Say which concept each bit of a mask stands for; needed once, before `opinions`."""
-        self._by_concept = self._weights[[bucket("k" + name) for name in names]]
+        self._by_concept = self._weights[self._rows[[bucket("k" + name) for name in names]]]
 
     def opinions(self, reading: Reading) -> list[Opinion]:
         """The model's view of texts; of each the same in any company."""
@@ -181,10 +218,9 @@ class TextModel:
         self.remember(reading.scan)
         texts = len(first) - 1
         lengths = np.diff(first)
-        # Behind the last word of a text stands no pair, but the bucket of none.
-        pairs = np.full(len(words), BUCKETS, dtype=np.int64)
-        pairs[:-1] = (self._firsts[words[:-1]] + self._seconds[words[1:]]) % BUCKETS
-        pairs[first[1:][lengths > 0] - 1] = BUCKETS
+        pairs = np.zeros(len(words), dtype=np.int64)
+        pairs[:-1] = self._rows[(self._firsts[words[:-1]] + self._seconds[words[1:]]) % BUCKETS]
+        pairs[first[1:][lengths > 0] - 1] = 0  # behind the last word of a text stands none
         # Number 0 is the end of a text, which adds nothing.
         reach = np.arange(END_WORDS)
         begun = np.minimum(first[:-1, None] + reach, len(words))
@@ -205,18 +241,11 @@ class TextModel:
         scores += of_pairs * (PAIRS / _roots(lengths - 1))
         scores += of_ends * (ENDS / _roots(2 * np.minimum(lengths, END_WORDS)))
         scores += of_concepts * (CONCEPTS / _roots(counts))
-        return [self._opinion(values) for values in scores.tolist()]
-
-    def _opinion(self, scores: list[float]) -> Opinion:
-        classes = scores[: len(CLASSES)]
-        top = max(classes[:3])
-        asserted = top + math.log(sum([math.exp(c - top) for c in classes[:3]]))
-        return Opinion(
-            violation=asserted - classes[3],
-            classes=dict(zip(CLASSES[:3], classes, strict=False)),
-            places=self._places,
-            scores=scores,
-        )
+        asserted = np.logaddexp.reduce(scores[:, :3].astype(np.float64), axis=1) - scores[:, 3]
+        return [
+            Opinion(violation, dict(zip(CLASSES[:3], values, strict=False)), self._places, values)
+            for violation, values in zip(asserted.tolist(), scores.tolist(), strict=True)
+        ]
 
     def telling_words(self, scan: Scan, text: int, code: str, most: int = 4) -> list[tuple[int, int]]:
         """Ranges of the words that speak most for a code, for the evidence of a finding that no frame explains."""
@@ -235,29 +264,37 @@ class TextModel:
         count = len(self._spellings)
         if self._known == count:
             return
-        self._shares = with_room(self._shares, count)
-        self._opens = with_room(self._opens, count)
-        self._closes = with_room(self._closes, count)
+        fresh, new = self._spellings[self._known :], slice(self._known, count)
         self._firsts = with_room(self._firsts, count)
         self._seconds = with_room(self._seconds, count)
-        for spelling in self._spellings[self._known :]:
-            self._remember(spelling)
+        hashes = np.array([_pair_hash(spelling) for spelling in fresh], dtype=np.int64)
+        self._firsts[new], self._seconds[new] = hashes * 31 + 7, hashes * 17
+        self._opens = with_room(self._opens, count)
+        self._closes = with_room(self._closes, count)
+        opening, closing = zip(*map(end_features, fresh), strict=True)
+        self._opens[new] = self._weights[self._rows[list(opening)]]
+        self._closes[new] = self._weights[self._rows[list(closing)]]
+        self._shares = with_room(self._shares, count)
+        for first in range(self._known, count, _WORDS_AT_ONCE):
+            some = self._spellings[first : first + _WORDS_AT_ONCE]
+            self._shares[first : first + len(some)] = self._shares_of(some)
+        if self._known == 0:
+            for table in (self._opens, self._closes, self._shares):
+                table[0] = 0  # the end of a text
         self._known = count
 
-    def _remember(self, spelling: Spelling) -> None:
-        """Sum a spelling's share of the scores once."""
-        row = spelling.number
-        if not spelling.word:
-            self._shares[row] = self._opens[row] = self._closes[row] = 0
-            return
-        wholes, groups = word_features(spelling)
-        self._shares[row, :-1] = WHOLE_WORD * self._weights.take(wholes, axis=0).sum(axis=0)
-        self._shares[row, :-1] += self._weights.take(groups, axis=0).sum(axis=0)
-        self._shares[row, -1] = WHOLE_WORD**2 * len(wholes) + len(groups)
-        opening, closing = end_features(spelling)
-        self._opens[row], self._closes[row] = self._weights[opening], self._weights[closing]
-        self._firsts[row] = _pair_hash(spelling) * 31 + 7
-        self._seconds[row] = _pair_hash(spelling) * 17
+    def _shares_of(self, spellings: Sequence[Spelling]) -> Vector:
+        """What spellings add to the scores, and the squares of the features of each."""
+        wholes = [whole_features(spelling) for spelling in spellings]
+        lengths = np.array([len(some) for some in wholes])
+        buckets = np.fromiter(chain.from_iterable(wholes), dtype=np.int64)
+        groups, owners = group_features(spellings)
+        grouped = np.bincount(owners, minlength=len(spellings))
+        shares = np.empty((len(spellings), self._weights.shape[1] + 1), dtype=np.float32)
+        shares[:, :-1] = WHOLE_WORD * _sums(self._weights[self._rows[buckets]], np.cumsum(lengths) - lengths, lengths)
+        shares[:, :-1] += _sums(self._weights[self._rows[groups]], np.cumsum(grouped) - grouped, grouped)
+        shares[:, -1] = WHOLE_WORD**2 * lengths + grouped
+        return shares
 
 
 def _sums(rows: Vector, first: Numbers, lengths: Numbers) -> Vector:

@@ -138,9 +138,7 @@ def train(
     importance *= [RULES_WRITER_SHARE if item.get("writer") == RULES_WRITER else 1.0 for item in items]
     importance /= importance.mean()
     weights_array, bias = _fit(design, goal_class, goal_codes, importance.astype(np.float32))
-    full = np.zeros((BUCKETS + 1, weights_array.shape[1]), dtype=np.float32)
     stored = (weights_array * scale[:, None]).astype(np.float16)
-    full[kept] = stored.astype(np.float32)
     arrays: dict[str, NDArray[Any]] = {
         "rows": kept.astype(np.uint32),
         "weights": stored,
@@ -150,7 +148,7 @@ def train(
         "certainty": np.asarray(certainty),
         "words": np.asarray(" ".join(words)),
     }
-    return TextModel(full, bias.astype(np.float32), codes, version, certainty, words), arrays
+    return TextModel(kept, stored, bias.astype(np.float32), codes, version, certainty, words), arrays
 
 
 def judged_unseen(

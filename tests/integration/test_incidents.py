@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from services.ingest.incidents import GENERATION_SECONDS, KEY, Incidents
-from services.ingest.normaliser import incident_id, place_text
+from services.ingest.normaliser import Sent, incident_id, place_texts
 from shared.bus.errors import DependencyAwayError
 from shared.contracts import Region, Report
 from shared.regions import RegionResolver
@@ -149,7 +149,7 @@ async def measured(incidents: Incidents, pairs: Sequence[dict[str, Any]]) -> tup
     reports = []
     for number, pair in enumerate(pairs):
         for text in (pair["first"], pair["second"]):
-            _, cleaned, region = place_text("", text, resolver, hint="63.11")
+            [(_, cleaned, region)] = place_texts([Sent("", text, "63.11")], resolver)
             assert region is not None
             # Each pair has a region of its own, so that only its two texts can meet.
             reports.append(a_report(cleaned, region=region.model_copy(update={"code": f"63.11#{number}"})))

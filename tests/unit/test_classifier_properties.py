@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import services.classify
 from services.classify.engine import Classifier
 from services.classify.pack import RulePack
-from services.ingest.normaliser import place_text
+from services.ingest.normaliser import Sent, place_texts
 from shared.contracts import Judgement
 from shared.regions import RegionResolver
 
@@ -100,7 +100,7 @@ def test_writing_does_not_change_the_class(code: str, dress: str) -> None:
 
 
 def read_through(text: str) -> Judgement:
-    _, clean, _ = place_text("", text, RESOLVER)
+    [(_, clean, _)] = place_texts([Sent("", text)], RESOLVER)
     return CLASSIFIER.judge(clean)
 
 

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import services.classify
+from services.classify import match
 from services.classify.engine import LONGEST_TEXT, Classifier, Told
+from services.classify.model import TextModel
 from services.classify.tokens import MARKS, TOKEN
 from shared.contracts import Judgement, Kind, Regime, RiskClass, Stage
 
@@ -142,10 +144,12 @@ def test_a_preventive_frame_a_denial_or_a_question_lowers_the_risk(accusation: s
 @given(st.one_of(st.text(alphabet="rRpP0 5.,-_@[]a'’:/htswNIK½²\n?", max_size=60), st.text(max_size=60)))
 @settings(max_examples=400, deadline=None)
 def test_words_stand_where_they_were_read(text: str) -> None:
-    scan = CLASSIFIER._matcher.scan(text)
+    scan = CLASSIFIER._matcher.scan(["Camat Anu, bagi uang.", text])
     read = [match.span() for match in TOKEN.finditer(text) if match[0][0] not in MARKS]
-    assert scan.offsets(len(scan.words)) == read
-    assert scan.offsets(1) == read[:1]
+    assert len(scan.words) == 4 + len(read)
+    assert scan.offsets(1, range(4, 4 + len(read))) == dict(enumerate(read, start=4))
+    assert scan.offsets(1, [4]) == ({4: read[0]} if read else {})
+    assert scan.offsets(0, [1, 3]) == {1: (6, 9), 3: (16, 20)}
 
 
 def test_a_text_is_judged_the_same_in_any_company() -> None:
@@ -158,3 +162,20 @@ def test_a_text_is_judged_the_same_in_any_company() -> None:
         told = [Told(texts[number], "", Stage.LUAR_TAHAPAN, Regime.PILKADA) for number in company]
         assert CLASSIFIER.judge_all(told) == [alone[number] for number in company]
     assert CLASSIFIER.judge_all([]) == []
+
+
+def test_what_was_judged_before_changes_nothing() -> None:
+    accusation = "Ibu RT diberi Rp150.000 agar memilih nomor 2, jam 21.30 tadi malam"
+    after_others = Classifier(CLASSIFIER.pack, TextModel.load())
+    for other in ("Kami dikasih 50 ribu", "Harga beras Rp14.500 per kilo", "Rapat jam 08.00"):
+        after_others.judge(other)
+    assert after_others.judge(accusation) == Classifier(CLASSIFIER.pack, TextModel.load()).judge(accusation)
+
+
+def test_a_text_is_judged_the_same_once_the_words_of_others_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(match, "MOST_SPELLINGS", 20)
+    forgetful = Classifier(CLASSIFIER.pack, TextModel.load())
+    lines = CORPUS.read_text(encoding="utf-8").splitlines()
+    for text in [json.loads(line)["text"] for line in lines[:60]]:
+        assert forgetful.judge(text) == CLASSIFIER.judge(text)
+    assert len(forgetful._matcher._spellings) < 200
