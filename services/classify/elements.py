@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from operator import itemgetter
 from struct import iter_unpack
 from typing import NamedTuple
@@ -102,8 +101,8 @@ _COORDINATED = 2
 """Words between two officials who act together: "camat dan kades"."""
 
 
-Span = tuple[int, int]
-"""The half-open range of words that show a concept."""
+Hit = tuple[int, int, int]
+"""The half-open range of words that show concepts, and the mask of these."""
 
 
 @dataclass(slots=True)
@@ -112,20 +111,15 @@ class Unit:
 
     mask: int
     joined: bool
-    reading: "Reading"
-    hits: slice
-    by_part: dict[int, list[Span]] = field(default_factory=dict)
+    hits: Sequence[Hit]
+    by_part: dict[int, list[Hit]] = field(default_factory=dict)
 
-    def showing(self, part: int) -> list[Span]:
-        """Where the concepts in the mask `part` stand."""
-        spans = self.by_part.get(part)
-        if spans is None:
-            reading, hits = self.reading, self.hits
-            shown = zip(
-                reading.scan.hit_concepts[hits], reading.hit_starts[hits], reading.hit_ends[hits], strict=True
-            )  # fmt: skip
-            spans = self.by_part[part] = [(start, end) for concepts, start, end in shown if concepts & part]
-        return spans
+    def showing(self, part: int) -> list[Hit]:
+        """The hits whose concepts are in the mask `part`."""
+        hits = self.by_part.get(part)
+        if hits is None:
+            hits = self.by_part[part] = [hit for hit in self.hits if hit[2] & part]
+        return hits
 
 
 class _Verb(NamedTuple):
@@ -141,7 +135,7 @@ class Filled:
 
     frame: "Frame"
     unit: Unit
-    slots: dict[str, list[Span]]
+    slots: dict[str, list[Hit]]
     distance: int
 
 
@@ -153,24 +147,23 @@ class Reading:
     text_masks: Masks
     masks: list[int]
     """The same, one number a text."""
-    sentence_masks: list[int]
+    sentence_masks: Masks
+    text_of_sentence: Numbers
     sentence_bounds: list[int]
     """The first sentence of each text and, last, how many there are."""
     hit_bounds: list[int]
     """The first hit of each sentence and, last, how many there are."""
-    hit_starts: list[int]
-    hit_ends: list[int]
+    hits: list[Hit]
 
-    def hits_of(self, text: int) -> slice:
-        """Which hits stand in a text."""
-        return slice(
-            self.hit_bounds[self.sentence_bounds[text]], self.hit_bounds[self.sentence_bounds[text + 1]]
-        )  # fmt: skip
+    def hits_of(self, text: int) -> list[Hit]:
+        """The hits in a text."""
+        first, last = self.sentence_bounds[text], self.sentence_bounds[text + 1]
+        return self.hits[self.hit_bounds[first] : self.hit_bounds[last]]
 
     def unit(self, sentence: int, mask: int, *, joined: bool) -> Unit:
         """A sentence, joined with the next one or not."""
         bounds = self.hit_bounds
-        return Unit(mask, joined, self, slice(bounds[sentence], bounds[sentence + 1 + joined]))
+        return Unit(mask, joined, self.hits[bounds[sentence] : bounds[sentence + 1 + joined]])
 
     def asks(self, text: int) -> bool:
         """Whether any sentence of a text is a question."""
@@ -180,7 +173,7 @@ class Reading:
 class Frame:
     """A `FrameRule` compiled to bit masks."""
 
-    __slots__ = ("code", "compound", "gate", "joins", "logit", "near", "needs", "rule", "slots", "unless")
+    __slots__ = ("code", "compound", "joins", "logit", "near", "needs", "rule", "slots", "unless")
 
     def __init__(self, rule: FrameRule, slots: dict[str, tuple[tuple[int, ...], ...]], unless: int) -> None:
         self.rule = rule
@@ -191,18 +184,13 @@ class Frame:
         self.unless = unless
         self.logit = math.log(rule.risk / (1 - rule.risk))
         self.needs = tuple(_any(part for option in options for part in option) for options in slots.values())
-        self.gate = min(self.needs, key=int.bit_count)
+        """For each slot the concepts of which at least one must stand there."""
         self.compound = tuple(
             options for options in slots.values() if any(len(option) > 1 for option in options)
         )  # fmt: skip
 
-    def possible(self, mask: int) -> bool:
-        """Whether the concepts in `mask` could fill every slot."""
-        for need in self.needs:
-            if not mask & need:
-                return False
-        if mask & self.unless:
-            return False
+    def fits(self, mask: int) -> bool:
+        """Whether concepts that hold one of every need could fill the slots that ask for several together."""
         for options in self.compound:
             for option in options:
                 for part in option:
@@ -235,6 +223,8 @@ class Reader:
         self._needs = rows_of(needs, self._mask_rows)
         self._needs_of_frames = np.array([needs.index(need) for frame in self.frames for need in frame.needs])
         self._first_needs = np.cumsum([0, *(len(frame.needs) for frame in self.frames)])[:-1]
+        self._joins = np.array([frame.joins for frame in self.frames])
+        self._unless = rows_of([frame.unless for frame in self.frames], self._mask_rows)
         self._rewrites = tuple(
             (self._bits[r.concept], self._mask(r.when), self._bits[r.then], self._bits[r.otherwise])
             for r in pack.frames.rewrites
@@ -265,10 +255,11 @@ class Reader:
         return rows_of([mask], self._mask_rows)
 
     def _compile(self, pack: RulePack, rule: FrameRule) -> Frame:
-        slots = {
-            slot: tuple(tuple(self._mask(any_of) for any_of in option) for option in pack.alternatives(options))
-            for slot, options in rule.slots.items()
-        }
+        slots = {}
+        for slot, written in rule.slots.items():
+            options = [tuple(self._mask(any_of) for any_of in option) for option in pack.alternatives(written)]
+            alone = _any(option[0] for option in options if len(option) == 1)
+            slots[slot] = (*(option for option in options if len(option) > 1), *([(alone,)] if alone else []))
         return Frame(rule, slots, self._mask(rule.unless))
 
     def resolve(self, scan: Scan) -> Reading:
@@ -286,11 +277,11 @@ class Reader:
             scan=scan,
             text_masks=text_masks,
             masks=_numbers(text_masks),
-            sentence_masks=_numbers(sentence_masks),
+            sentence_masks=sentence_masks,
+            text_of_sentence=text_of_sentence,
             sentence_bounds=np.searchsorted(text_of_sentence, np.arange(texts + 1)).tolist(),
             hit_bounds=np.searchsorted(sentence_of_hit, np.arange(sentences + 1)).tolist(),
-            hit_starts=scan.hit_starts.tolist(),
-            hit_ends=scan.hit_ends.tolist(),
+            hits=list(zip(scan.hit_starts.tolist(), scan.hit_ends.tolist(), scan.hit_concepts, strict=True)),
         )
 
     def _rewrite(self, scan: Scan, text_of_hit: Numbers, texts: int) -> None:
@@ -445,43 +436,61 @@ class Reader:
         )  # fmt: skip
 
     def fill(self, reading: Reading) -> list[list[Filled]]:
-        """Of each text every frame that it fills, each with its closest filling per unit."""
-        masks = reading.text_masks
-        shown = np.zeros((masks.shape[1], self._needs.shape[1]), dtype=np.uint64)
-        for of_texts, of_needs in zip(masks, self._needs, strict=True):
-            shown |= of_texts[:, None] & of_needs[None, :]
-        filling = np.logical_and.reduceat((shown != 0)[:, self._needs_of_frames], self._first_needs, axis=1)
-        frames: list[list[Frame]] = [[] for _ in reading.masks]
-        for text, place in zip(*map(np.ndarray.tolist, np.nonzero(filling)), strict=True):
-            if self.frames[place].possible(reading.masks[text]):
-                frames[text].append(self.frames[place])
-        return [self._fill(reading, text, some) if some else [] for text, some in enumerate(frames)]
+        """Of each text every frame that it fills, with its closest filling in each place.
 
-    def _fill(self, reading: Reading, text: int, frames: Sequence[Frame]) -> list[Filled]:
-        """The frames filled in a text, of each code the likeliest in each place (frames come likeliest first)."""
-        first = reading.sentence_bounds[text]
-        single = reading.sentence_masks[first : reading.sentence_bounds[text + 1]]
-        pairs: list[int] | None = None
-        units: dict[tuple[int, bool], Unit] = {}
-        done: set[tuple[str, int, bool]] = set()
-        filled: list[Filled] = []
-        for frame in frames:
-            found = len(filled)
-            for joined in (False, True) if frame.joins and len(single) > 1 else (False,):
-                if joined and pairs is None:
-                    pairs = [a | b if a and b else 0 for a, b in pairwise(single)]
-                for place, mask in enumerate((pairs if joined else single) or ()):
-                    if mask & frame.gate and (frame.code, place, joined) not in done and frame.possible(mask):
-                        unit = units.get((place, joined))
-                        if unit is None:
-                            unit = units[place, joined] = reading.unit(first + place, mask, joined=joined)
-                        closest = _closest(frame, unit, self._blockers)
-                        if closest is not None:
-                            filled.append(closest)
-                            done.add((frame.code, place, joined))
-                if len(filled) > found:
-                    break
+        A place is a sentence, or two neighbours for frames that no single one fills; of the frames of a code the
+        likeliest counts there.
+        """
+        masks, text_of = reading.sentence_masks, reading.text_of_sentence
+        filled: list[list[Filled]] = [[] for _ in reading.masks]
+        some = showing(masks, ~np.zeros_like(masks[:, :1]))
+        single = np.flatnonzero(some)
+        pairs = np.flatnonzero(some[:-1] & some[1:] & (text_of[:-1] == text_of[1:]))
+        open_frames = np.ones((len(self.frames), len(filled)), dtype=np.bool_)
+        self._fill(reading, single, masks[:, single], open_frames, filled, joined=False)
+        open_frames &= self._joins[:, None]
+        self._fill(reading, pairs, masks[:, pairs] | masks[:, pairs + 1], open_frames, filled, joined=True)
         return filled
+
+    def _fill(
+        self,
+        reading: Reading,
+        sentences: Numbers,
+        masks: Masks,
+        open_frames: Flags,
+        filled: list[list[Filled]],
+        *,
+        joined: bool,
+    ) -> None:
+        """Fill frames in places that begin with `sentences` and show `masks`, and close those of a text that are."""
+        texts = reading.text_of_sentence[sentences]
+        shown = np.zeros((self._needs.shape[1], len(sentences)), dtype=np.uint64)
+        for of_needs, of_places in zip(self._needs, masks, strict=True):
+            shown |= of_needs[:, None] & of_places
+        may_fill = np.logical_and.reduceat((shown != 0)[self._needs_of_frames], self._first_needs, axis=0)
+        numbers, places = np.nonzero(may_fill & open_frames[:, texts])
+        allowed = ~showing(reading.text_masks[:, texts[places]], self._unless[:, numbers])
+        numbers, places = numbers[allowed], places[allowed]
+        units: dict[int, Unit] = {}
+        done: set[tuple[str, int]] = set()
+        for number, text, sentence, mask in zip(
+            numbers.tolist(),
+            texts[places].tolist(),
+            sentences[places].tolist(),
+            _numbers(masks[:, places]),
+            strict=True,
+        ):
+            frame = self.frames[number]  # likeliest first
+            if (frame.code, sentence) in done or not frame.fits(mask):
+                continue
+            unit = units.get(sentence)
+            if unit is None:
+                unit = units[sentence] = reading.unit(sentence, mask, joined=joined)
+            closest = _closest(frame, unit, self._blockers)
+            if closest is not None:
+                filled[text].append(closest)
+                done.add((frame.code, sentence))
+                open_frames[number, text] = False
 
 
 _NOTHING = np.full(1, -1, dtype=np.int64)
@@ -513,13 +522,13 @@ def _any(bits: Iterable[int]) -> int:
 def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
     """The filling with the smallest reach around one word of the first slot, if it is within the frame's limit.
 
-    The unit must show a concept for every slot (`Frame.possible`).
+    The unit must show a concept for every slot.
     """
     too_far = frame.near + (_JOINED_REACH if unit.joined else 0) + 1
     mask = unit.mask
-    slots: list[tuple[str, list[list[list[Span]]]]] = []
+    slots: list[tuple[str, list[list[list[Hit]]]]] = []
     for slot, options in frame.slots.items():
-        shown: list[list[list[Span]]] = []
+        shown: list[list[list[Hit]]] = []
         for option in options:
             for part in option:
                 if not mask & part:
@@ -530,23 +539,23 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
     best: Filled | None = None
     tried: set[int] = set()
     for anchors in slots[0][1]:
-        for spans in anchors:
-            for anchor, _ in spans:
+        for hits in anchors:
+            for anchor, _, _ in hits:
                 if anchor in tried:
                     continue
                 tried.add(anchor)
                 reach = 0
-                chosen: dict[str, list[Span]] = {}
+                chosen: dict[str, list[Hit]] = {}
                 for slot, alternatives in slots:
                     nearest = too_far
-                    picked: list[Span] = []
-                    for option_spans in alternatives:
+                    picked: list[Hit] = []
+                    for option_hits in alternatives:
                         distance = 0
                         group = []
-                        for part_spans in option_spans:
-                            close = part_spans[0]
+                        for part_hits in option_hits:
+                            close = part_hits[0]
                             gap = abs(close[0] - anchor)
-                            for other in part_spans:
+                            for other in part_hits:
                                 other_gap = abs(other[0] - anchor)
                                 if other_gap < gap:
                                     close, gap = other, other_gap
@@ -568,13 +577,13 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
     return best
 
 
-def _blocked(chosen: dict[str, list[Span]], unit: Unit, blockers: int) -> bool:
+def _blocked(chosen: dict[str, list[Hit]], unit: Unit, blockers: int) -> bool:
     """Whether another official stands between the actor and the act, and so is the one who acts."""
     if not unit.mask & blockers:
         return False
-    actor, after_actor = min(chosen["actor"], key=itemgetter(0))
-    act = min((start for slot, spans in chosen.items() if slot == "act" for start, _ in spans), default=actor)
+    actor, after_actor, _ = min(chosen["actor"], key=itemgetter(0))
+    act = min((start for start, _, _ in chosen.get("act", ())), default=actor)
     return any(
         start < act and start - after_actor > _COORDINATED and start >= after_actor
-        for start, _ in unit.showing(blockers)
+        for start, _, _ in unit.showing(blockers)
     )

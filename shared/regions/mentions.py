@@ -5,12 +5,8 @@ linear in the length of the text.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
-from operator import itemgetter
-from typing import Any
 
 from rapidfuzz.distance import OSA
 
@@ -36,7 +32,6 @@ from shared.regions.cues import (
     Role,
 )
 from shared.regions.gazetteer import DISTRICT, PROVINCE, REGENCY, SHORTEST_SPELLABLE, Gazetteer, consonants, is_city
-from shared.remembered import Remembered
 
 MOST_GUESSES = 6
 """Words tried as a misspelt name, per text."""
@@ -46,6 +41,14 @@ MOST_MENTIONS = 96
 
 _TOKEN = re.compile(r"\w+|[–—\n.,:;()/#@!?&]|(?<=\s)-(?=\s)")
 _NOT_DROPPED = str.maketrans({**dict.fromkeys("'’‘`´"), "_": " "})
+_DASH_WITHIN = re.compile(r"-(?!(?<=\s-)\s)")
+_ASCII_MARKS = ".,:;()/#@!?&"
+_ASCII_PLAIN = str.maketrans(
+    {
+        **{chr(code): " " for code in range(128) if not (chr(code).isalnum() or chr(code) in f"{_ASCII_MARKS}-\n")},
+        **dict.fromkeys("'`"),
+    }
+)
 _ADDRESS_ON_THE_NET = re.compile(
     r"https?://\S{1,2000}|(?<![\w.])(?:[\w-]{1,60}\.){1,4}(?:com|co|id|net|org|info|news|tv|me|go)\b(?:/\S{0,2000})?",
     re.IGNORECASE,
@@ -123,36 +126,28 @@ def cut(text: str) -> Words:
     """Words and marks of a text; addresses on the net become a single `@`."""
     if "://" in text or _NET_MARK.search(text.lower()):
         text = _ADDRESS_ON_THE_NET.sub(" @ ", text)
-    parts = list(map(_PARTS.__getitem__, text.split(" ")))
-    if None in parts or text.startswith("-") or text.endswith("-"):
-        spelt, lower = _words(text.translate(_NOT_DROPPED))
+    has_case = not text.islower() and not text.isupper()
+    if text.isascii():
+        # What `_TOKEN` finds, in a fraction of the time: every mark between spaces, everything else a space.
+        if "-" in text:
+            text = _DASH_WITHIN.sub(" ", text.translate(_NOT_DROPPED))
+        text = text.translate(_ASCII_PLAIN)
+        for mark in _ASCII_MARKS:
+            text = text.replace(mark, f" {mark} ")
+        if "\n" in text:
+            spelt = list(filter(None, text.replace("\n", " \n ").split(" ")))
+            lower = list(map(str.lower, spelt))
+        else:
+            spelt, lower = text.split(), text.lower().split()
     else:
-        spelt = list(chain.from_iterable(map(_SPELT, parts)))
-        lower = list(chain.from_iterable(map(_LOWER, parts)))
-    return Words(spelt, lower, not text.islower() and not text.isupper())
-
-
-def _words(text: str) -> tuple[list[str], list[str]]:
-    """Words and marks as spelt and in lower case, without the stops of abbreviations."""
-    spelt = _TOKEN.findall(text)
-    lower = " ".join(spelt).lower().split(" ") if spelt else []
+        spelt = _TOKEN.findall(text.translate(_NOT_DROPPED))
+        lower = " ".join(spelt).lower().split(" ") if spelt else []
     if "." in lower:
-        kept = [i for i, word in enumerate(lower) if not (word == "." and i and lower[i - 1] in _ABBREVIATIONS)]
-        if len(kept) != len(lower):
-            spelt = [spelt[i] for i in kept]
-            lower = [lower[i] for i in kept]
-    return spelt, lower
-
-
-def _part(part: str) -> tuple[list[str], list[str]] | None:
-    """Words and marks of what stands between two spaces; None when only the text before tells what they are."""
-    spelt, lower = _words(f" {part.translate(_NOT_DROPPED)} ")
-    return None if lower[:1] == ["."] else (spelt, lower)
-
-
-_PARTS = Remembered(_part)
-_SPELT: Callable[[Any], list[str]] = itemgetter(0)
-_LOWER: Callable[[Any], list[str]] = itemgetter(1)
+        # The full stop of an abbreviation ends nothing.
+        stops = [i for i, word in enumerate(lower) if word == "." and i and lower[i - 1] in _ABBREVIATIONS]
+        for i in reversed(stops):
+            del spelt[i], lower[i]
+    return Words(spelt, lower, has_case)
 
 
 class MentionFinder:
