@@ -219,10 +219,11 @@ class Reader:
         self._frames_of: dict[str, list[Frame]] = {}
         for frame in self.frames:
             self._frames_of.setdefault(frame.rule.code, []).append(frame)
-        needs = list(dict.fromkeys(need for frame in self.frames for need in frame.needs))
-        self._needs = rows_of(needs, self._mask_rows)
-        self._needs_of_frames = np.array([needs.index(need) for frame in self.frames for need in frame.needs])
-        self._first_needs = np.cumsum([0, *(len(frame.needs) for frame in self.frames)])[:-1]
+        # For each slot, rarest first, what every frame needs there; a frame with fewer slots needs anything.
+        anything = (1 << len(concepts)) - 1
+        slots = max(len(frame.needs) for frame in self.frames)
+        needs = [sorted(frame.needs, key=int.bit_count) + [anything] * slots for frame in self.frames]
+        self._needs = [rows_of([rarest[slot] for rarest in needs], self._mask_rows) for slot in range(slots)]
         self._joins = np.array([frame.joins for frame in self.frames])
         self._unless = rows_of([frame.unless for frame in self.frames], self._mask_rows)
         self._rewrites = tuple(
@@ -446,11 +447,24 @@ class Reader:
         some = showing(masks, ~np.zeros_like(masks[:, :1]))
         single = np.flatnonzero(some)
         pairs = np.flatnonzero(some[:-1] & some[1:] & (text_of[:-1] == text_of[1:]))
+        # What no text as a whole shows, no part of it does.
         open_frames = np.ones((len(self.frames), len(filled)), dtype=np.bool_)
+        frames, texts = self._shown(open_frames, reading.text_masks)
+        open_frames[:] = False
+        allowed = ~showing(reading.text_masks[:, texts], self._unless[:, frames])
+        open_frames[frames[allowed], texts[allowed]] = True
         self._fill(reading, single, masks[:, single], open_frames, filled, joined=False)
         open_frames &= self._joins[:, None]
         self._fill(reading, pairs, masks[:, pairs] | masks[:, pairs + 1], open_frames, filled, joined=True)
         return filled
+
+    def _shown(self, allowed: Flags, masks: Masks) -> tuple[Numbers, Numbers]:
+        """The allowed pairs of a frame and a place whose mask holds something for every slot."""
+        frames, places = np.nonzero(allowed)
+        for needs in self._needs:
+            shown = showing(masks[:, places], needs[:, frames])
+            frames, places = frames[shown], places[shown]
+        return frames, places
 
     def _fill(
         self,
@@ -464,13 +478,7 @@ class Reader:
     ) -> None:
         """Fill frames in places that begin with `sentences` and show `masks`, and close those of a text that are."""
         texts = reading.text_of_sentence[sentences]
-        shown = np.zeros((self._needs.shape[1], len(sentences)), dtype=np.uint64)
-        for of_needs, of_places in zip(self._needs, masks, strict=True):
-            shown |= of_needs[:, None] & of_places
-        may_fill = np.logical_and.reduceat((shown != 0)[self._needs_of_frames], self._first_needs, axis=0)
-        numbers, places = np.nonzero(may_fill & open_frames[:, texts])
-        allowed = ~showing(reading.text_masks[:, texts[places]], self._unless[:, numbers])
-        numbers, places = numbers[allowed], places[allowed]
+        numbers, places = self._shown(open_frames[:, texts], masks)
         units: dict[int, Unit] = {}
         done: set[tuple[str, int]] = set()
         for number, text, sentence, mask in zip(

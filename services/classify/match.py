@@ -59,6 +59,7 @@ _ABBREVIATIONS = frozenset(
     )
 )
 _WORD, _CLAUSE, _FULL_STOP, _SENTENCE = range(4)
+_TAKEN_APART = ("rp", "www")
 _LAST_MARKS = (".", ",", "?", "!")
 _NUMBERS = attrgetter("numbers")
 
@@ -253,7 +254,7 @@ class Matcher:
 
     def _part(self, text: str) -> Part:
         word, mark = (text[:-1], text[-1]) if text.endswith(_LAST_MARKS) else (text, "")
-        if word.isalpha() and word[:3].lower() != "www":  # most parts; taken apart below they would be the same
+        if word.isalnum() and not word.lower().startswith(_TAKEN_APART):  # most parts; below they would be the same
             spellings = [self._known[word], self._known[mark]] if mark else [self._known[word]]
             return Part(len(text), spellings, [(0, len(word)), (len(word), len(text))][: len(spellings)])
         found = list(TOKEN.finditer(text))

@@ -86,14 +86,14 @@ def skeleton(word: str) -> str:
 
 def number_keys(word: str) -> tuple[str, ...]:
     """Shape keys of a folded piece that starts with a digit or "rp"; empty when it is no number."""
-    if _MONEY.fullmatch(word):
-        return ("<money>",)
     if word.isdigit():
         if len(word) == 2 and word[0] == "0":
             return (word, "<0n>")
         if len(word) <= 2:
             return (word, "<n>", "<num>")
         return ("<num>", "<money>") if len(word) > 4 and word.endswith("000") else ("<num>",)
+    if _MONEY.fullmatch(word):
+        return ("<money>",)
     if _TIME.fullmatch(word) and not _THOUSANDS.fullmatch(word):
         return ("<time>", "<num>")
     if _DATE.fullmatch(word):
@@ -141,6 +141,8 @@ class Vocabulary:
 
     def keys(self, piece: str) -> tuple[str, ...]:
         """Lexicon keys of one piece matched by `TOKEN`, the most exact first; empty when it can stand for none."""
+        if piece.isdigit() and piece.isascii():
+            return number_keys(piece)
         word = fold(piece)
         if not word or word[0] == "@" or word.startswith(("http", "www.")):
             return ()
