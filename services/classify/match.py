@@ -141,11 +141,11 @@ class Part:
 
     __slots__ = ("length", "numbers", "spans", "words")
 
-    def __init__(self, length: int, spellings: Sequence[Spelling], spans: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, length: int, numbers: tuple[int, ...], spans: tuple[tuple[int, int], ...]) -> None:
         self.length = length
-        self.numbers = tuple(spelling.number for spelling in spellings)
-        self.spans = tuple(span for one, span in zip(spellings, spans, strict=True) if one.kind == _WORD)
-        self.words = len(self.spans)
+        self.numbers = numbers
+        self.spans = spans
+        self.words = len(spans)
 
 
 @dataclass(slots=True)
@@ -225,7 +225,7 @@ class Matcher:
 
     def _forget(self) -> None:
         self._end = Spelling(0, "", _SENTENCE)
-        self._end_part = Part(0, [self._end], [(0, 0)])
+        self._end_part = Part(0, (0,), ())
         self._spellings = [self._end]
         self._parts = Remembered(self._part)
         self._known = Remembered(self._spelling)
@@ -253,12 +253,17 @@ class Matcher:
         return list(map(self._parts.__getitem__, text.split(" ")))
 
     def _part(self, text: str) -> Part:
+        known = self._known
         word, mark = (text[:-1], text[-1]) if text.endswith(_LAST_MARKS) else (text, "")
         if word.isalnum() and not word.lower().startswith(_TAKEN_APART):  # most parts; below they would be the same
-            spellings = [self._known[word], self._known[mark]] if mark else [self._known[word]]
-            return Part(len(text), spellings, [(0, len(word)), (len(word), len(text))][: len(spellings)])
-        found = list(TOKEN.finditer(text))
-        return Part(len(text), [self._known[piece[0]] for piece in found], [piece.span() for piece in found])
+            number = known[word].number
+            return Part(len(text), (number, known[mark].number) if mark else (number,), ((0, len(word)),))
+        found = [(known[piece[0]], piece.span()) for piece in TOKEN.finditer(text)]
+        return Part(
+            len(text),
+            tuple([spelling.number for spelling, _ in found]),
+            tuple([span for spelling, span in found if spelling.kind == _WORD]),
+        )
 
     def _spelling(self, piece: str) -> Spelling:
         number = len(self._spellings)

@@ -142,11 +142,13 @@ def cut(text: str) -> Words:
     else:
         spelt = _TOKEN.findall(text.translate(_NOT_DROPPED))
         lower = " ".join(spelt).lower().split(" ") if spelt else []
-    if "." in lower:
-        # The full stop of an abbreviation ends nothing.
-        stops = [i for i, word in enumerate(lower) if word == "." and i and lower[i - 1] in _ABBREVIATIONS]
-        for i in reversed(stops):
-            del spelt[i], lower[i]
+    stop, no_stops = -1, []
+    for _ in range(lower.count(".")):
+        stop = lower.index(".", stop + 1)
+        if stop and lower[stop - 1] in _ABBREVIATIONS:
+            no_stops.append(stop)
+    for stop in reversed(no_stops):
+        del spelt[stop], lower[stop]
     return Words(spelt, lower, has_case)
 
 
