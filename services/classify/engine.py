@@ -26,7 +26,7 @@ LONGEST_TEXT = 30_000
 """Characters of a text that are read; the rest of a longer one is not."""
 
 _URGENT_STAGES = frozenset({Stage.MASA_TENANG, Stage.PUNGUT_HITUNG, Stage.PSU})
-_MOST_CHARACTERS = 100_000
+_MOST_CHARACTERS = 200_000
 """Characters that are judged together, so that memory stays small however long the texts are."""
 _RULE_WEIGHT = 0.2
 _RULE_OFFSET = 0.6
@@ -112,8 +112,8 @@ class Classifier:
         model.name_concepts(names)
         self._concepts = {name: number for number, name in enumerate(names)}
         self._matcher = compile_lexicon(pack, self._concepts)
-        # Most words of the texts to come are known before the first comes, which costs a quarter of a second here.
-        model.remember(self._matcher.scan([" ".join(model.words)]))
+        # Most of what the texts to come are made of is known before the first comes, which costs a fifth of a second.
+        model.remember(self._matcher.know(model.pieces))
         self._reader = Reader(pack, self._concepts)
         self._codes = {rule.code: rule for rule in pack.codes.codes}
         self._codes_of: dict[RiskClass, list[str]] = {}

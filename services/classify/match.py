@@ -316,6 +316,13 @@ class Matcher:
         self._following[new] = [_bloom(one.goes_on) for one in fresh]
         self._learnt = count
 
+    def know(self, pieces: Iterable[str]) -> list[Spelling]:
+        """Take apart what stands between the spaces of texts to come. Returns all spellings met, by their numbers."""
+        for piece in pieces:
+            self._parts[piece]
+        self._learn()
+        return self._spellings
+
     def scan(self, texts: Sequence[str]) -> Scan:
         """The words of texts, their sentences, and the concepts in them, longer phrases hiding shorter ones."""
         if len(self._spellings) > MOST_SPELLINGS:

@@ -159,7 +159,7 @@ class TextModel:
         codes: the codes, in the order of the weights behind those of the classes.
         version: which model it is.
         certainty: factor by which the log-odds of a violation must be stretched to be a chance; learnt with the model.
-        words: of the texts it learnt from, which most texts to come are made of.
+        pieces: what stood between the spaces of the texts it learnt from; most texts to come are made of these.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class TextModel:
         codes: Sequence[str],
         version: str,
         certainty: float = 1.0,
-        words: Sequence[str] = (),
+        pieces: Sequence[str] = (),
     ) -> None:
         # All buckets that stand for nothing share the first row of weights, which is zero.
         self._rows = np.zeros(BUCKETS, dtype=np.int64)
@@ -181,7 +181,7 @@ class TextModel:
         self._places = {code: place for place, code in enumerate(codes, start=len(CLASSES))}
         self.version = version
         self.certainty = certainty
-        self.words = words
+        self.pieces = pieces
         self._by_concept = np.zeros((0, len(bias)), dtype=np.float32)
         # What each spelling met adds to the scores, by its number: within a text with, last, the squares of the
         # features it sums; as one of the first and as one of the last words; and to the bucket of a pair as its first
@@ -201,9 +201,9 @@ class TextModel:
         try:
             with np.load(source, allow_pickle=False) as arrays:
                 codes = [str(code) for code in arrays["codes"]]
-                certainty, words = float(arrays["certainty"]), str(arrays["words"]).split()
+                certainty, pieces = float(arrays["certainty"]), str(arrays["pieces"]).split()
                 return cls(
-                    arrays["rows"], arrays["weights"], arrays["bias"], codes, str(arrays["version"]), certainty, words
+                    arrays["rows"], arrays["weights"], arrays["bias"], codes, str(arrays["version"]), certainty, pieces
                 )
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(f"{source}: not a model this version can use: {error}") from None
@@ -215,7 +215,7 @@ class TextModel:
     def opinions(self, reading: Reading) -> list[Opinion]:
         """The model's view of texts; of each the same in any company."""
         words, first = reading.scan.words, reading.scan.first_words
-        self.remember(reading.scan)
+        self.remember(reading.scan.spellings)
         texts = len(first) - 1
         lengths = np.diff(first)
         pairs = np.zeros(len(words), dtype=np.int64)
@@ -257,10 +257,10 @@ class TextModel:
         long = (place for place in ranked if len(scan.spellings[words[place]].word) > _SHORT_WORD)
         return [(first + place, first + place + 1) for place in islice(long, most)]
 
-    def remember(self, scan: Scan) -> None:
+    def remember(self, spellings: list[Spelling]) -> None:
         """Sum the shares of spellings not met before; forget them all when the matcher has."""
-        if scan.spellings is not self._spellings:
-            self._spellings, self._known = scan.spellings, 0
+        if spellings is not self._spellings:
+            self._spellings, self._known = spellings, 0
         count = len(self._spellings)
         if self._known == count:
             return

@@ -12,6 +12,7 @@ by full-batch gradient descent (Adam) with an L2 penalty.
 import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,8 @@ def train(
         rows.extend([number] * len(indices))
         columns.extend(indices)
         values.extend(weights)
-    words = sorted({word for item in items for word in item["text"].split() if word.isalpha()})
+    pieces = Counter(piece for item in items for piece in item["text"].split())
+    common = sorted(piece for piece, times in pieces.items() if times > 1)
     everything = csr_matrix((np.array(values, dtype=np.float32), (rows, columns)), shape=(len(items), BUCKETS))
     texts_with = np.bincount(everything.indices, minlength=BUCKETS)
     kept = np.flatnonzero(texts_with >= LEAST_TEXTS)
@@ -146,9 +148,9 @@ def train(
         "codes": np.asarray(codes),
         "version": np.asarray(version),
         "certainty": np.asarray(certainty),
-        "words": np.asarray(" ".join(words)),
+        "pieces": np.asarray(" ".join(common)),
     }
-    return TextModel(kept, stored, bias.astype(np.float32), codes, version, certainty, words), arrays
+    return TextModel(kept, stored, bias.astype(np.float32), codes, version, certainty, common), arrays
 
 
 def judged_unseen(

@@ -110,7 +110,7 @@ _DAY = re.compile(r"20[0-3]\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\Z")
 _PROVINCES = range(11, 97)
 
 _CUE_REACH = 48
-_CUES = {
+_CUE_WORDS = {
     word: kind
     for kind, words in {
         "nik": "nik ktp kependudukan",
@@ -127,10 +127,14 @@ _CUES = {
     }.items()
     for word in words.split()
 }
+_CUES = {
+    f"{before}{word}{after}": kind
+    for before in ("nomor", "no", "")
+    for after in ("nya", "ku", "")
+    for word, kind in _CUE_WORDS.items()
+}
 """What the nearest of these words before a number says that the number is."""
-_PHONE_CUE = re.compile("|".join(word for word, kind in _CUES.items() if kind == "phone"), re.IGNORECASE)
 _WORD = re.compile(r"[a-z]+")
-_AFFIX = re.compile(r"\Ano(?:mor)?(?=[a-z]{2})|(?:ku|nya)\Z")
 _GAP_BROKEN = re.compile(r"\d|\n|[.!?]\s+\w+\s+\w")
 _UNIT_AFTER = re.compile(
     r"\s?(?:rupiah|perak|ribu|rb|juta|jt|mili?[ay]r|triliun|suara|pemilih|orang|org|jiwa|lembar|dpt|tps|kk|persen|%)(?!\w)",
@@ -308,16 +312,11 @@ def _cue_before(text: str, start: int, floor: int) -> _Cue:
     if "[" in context:
         context = _PLACEHOLDER.split(context)[-1]
     lowered = context.lower()
-    end = len(lowered)
-    for word in reversed(_WORD.findall(lowered)):
-        place = lowered.rindex(word, 0, end)
+    for number, word in enumerate(reversed(_WORD.findall(lowered)), start=1):
         kind = _CUES.get(word)
-        if kind is None and (word.startswith("no") or word.endswith(("ku", "nya"))):
-            kind = _CUES.get(_AFFIX.sub("", word))
         if kind:
-            gap = context[place + len(word) :]
+            gap = context[list(_WORD.finditer(lowered))[-number].end() :]
             return _NO_CUE if _GAP_BROKEN.search(gap) else _Cue(kind, gap)
-        end = place
     return _NO_CUE
 
 
@@ -330,9 +329,10 @@ def _mask_numbers(text: str) -> str:
             break
         place = run.end()
         digits = sum(map(str.isdigit, run[0]))
-        if digits < _SHORTEST_UNSAID and not _PHONE_CUE.search(text, max(done, run.start() - _CUE_REACH), run.start()):
+        cue = _cue_before(text, run.start(), done)
+        if digits < _SHORTEST_UNSAID and cue.kind != "phone":
             continue
-        for start, end, placeholder in _Run(text, run, done).secrets():
+        for start, end, placeholder in _Run(text, run, done, cue).secrets():
             pieces += (text[done:start], placeholder)
             done = end
     if not pieces:
@@ -348,13 +348,13 @@ class _Run:
         text: the whole text, for the words around.
         run: a match of `_RUN`.
         floor: end of the last secret found before; words before it say nothing about this run.
+        cue: of the first group; before every later one stand digits, and a word beyond digits says nothing.
     """
 
-    def __init__(self, text: str, run: re.Match[str], floor: int) -> None:
+    def __init__(self, text: str, run: re.Match[str], floor: int, cue: _Cue) -> None:
         self.text = text
         self.floor = floor
-        self.cue = _cue_before(text, run.start(), floor)
-        """Of the first group; before every later one stand digits, and a word beyond digits says nothing."""
+        self.cue = cue
         self.groups: list[_Group] = []
         before = text[max(floor, run.start() - _SIGNS_BEFORE) : run.start()]
         end = run.start() - len(before) + len(before.rstrip("+("))
