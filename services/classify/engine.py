@@ -180,7 +180,7 @@ class Classifier:
         reading = self._reader.resolve(self._matcher.scan([case.whole for case in cases]))
         for number, (case, mask) in enumerate(zip(cases, reading.masks, strict=True)):
             case.reading, case.number, case.mask = reading, number, mask
-        opinions = self.model.opinions(reading)
+        opinions = self.model.opinions(reading, least=_CODE_THRESHOLD - _CODE_WEIGHT * _RULE_RANGE[0])
         candidates = [
             self._best_per_code(self._weigh_all(one, case.mask))
             for one, case in zip(self._reader.fill(reading), cases, strict=True)
@@ -231,7 +231,7 @@ class Classifier:
             if known is None or _preference(c) > _preference(known):
                 best[c.code.group] = c
         found = {c.code.code: c for c in best.values()}
-        for keep, drop, unless in self._exclusions:
+        for keep, drop, unless in self._exclusions if len(found) > 1 else ():
             kept = found.get(keep)
             if kept is not None and kept.logit >= 0 and not kept.filled.unit.mask & unless:
                 for code in drop:
@@ -253,7 +253,7 @@ class Classifier:
         primary = max(_CLASS_ORDER, key=classes.__getitem__)
         if violation < 0:
             return _View(violation, classes, primary, {})
-        worth = {*opinion.likely(_CODE_THRESHOLD - _CODE_WEIGHT * low), *candidates}
+        worth = {*opinion.likely, *candidates}
         scores = {code: self._code_score(opinion, candidates, code) for code in worth}
         codes = {code: score for code, score in scores.items() if score >= 0}
         if not any(self._codes[code].risk_class == primary for code in codes):
@@ -413,8 +413,9 @@ class Classifier:
 
     def _risks(self, view: _View) -> dict[RiskClass, float]:
         """The calibrated chance of a violation, shared out over the classes."""
-        top = view.classes[max(_CLASS_ORDER, key=view.classes.__getitem__)]
-        weights = [math.exp(score - top) for score in view.classes.values()]
+        scores = view.classes.values()
+        top = max(scores)
+        weights = [math.exp(score - top) for score in scores]
         part = view.chance / sum(weights)
         return dict(zip(view.classes, [round(part * weight, 4) for weight in weights], strict=True))
 

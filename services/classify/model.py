@@ -137,16 +137,14 @@ class Opinion:
 
     violation: float
     classes: dict[RiskClass, float]
+    likely: list[str]
+    """The codes that are likely enough to be looked at."""
     places: Mapping[str, int]
     scores: Sequence[float]
 
     def code(self, code: str) -> float:
         """Log-odds of a code."""
         return self.scores[self.places[code]]
-
-    def likely(self, least: float) -> list[str]:
-        """The codes with at least these log-odds."""
-        return [code for code, score in zip(self.places, self.scores[len(CLASSES) :], strict=True) if score >= least]
 
 
 class TextModel:
@@ -212,8 +210,8 @@ class TextModel:
         """Say which concept each bit of a mask stands for; needed once, before `opinions`."""
         self._by_concept = self._weights[self._rows[[bucket("k" + name) for name in names]]]
 
-    def opinions(self, reading: Reading) -> list[Opinion]:
-        """The model's view of texts; of each the same in any company."""
+    def opinions(self, reading: Reading, *, least: float = 0.0) -> list[Opinion]:
+        """The model's view of texts; of each the same in any company. A code with the log-odds `least` is likely."""
         words, first = reading.scan.words, reading.scan.first_words
         self.remember(reading.scan.spellings)
         texts = len(first) - 1
@@ -242,10 +240,14 @@ class TextModel:
         scores += of_ends * (ENDS / _roots(2 * np.minimum(lengths, END_WORDS)))
         scores += of_concepts * (CONCEPTS / _roots(counts))
         asserted = np.logaddexp.reduce(scores[:, :3].astype(np.float64), axis=1) - scores[:, 3]
-        return [
-            Opinion(violation, dict(zip(CLASSES[:3], values, strict=False)), self._places, values)
+        opinions = [
+            Opinion(violation, dict(zip(CLASSES[:3], values, strict=False)), [], self._places, values)
             for violation, values in zip(asserted.tolist(), scores.tolist(), strict=True)
         ]
+        codes = list(self._places)
+        for text, code in zip(*map(np.ndarray.tolist, np.nonzero(scores[:, len(CLASSES) :] >= least)), strict=True):
+            opinions[text].likely.append(codes[code])
+        return opinions
 
     def telling_words(self, scan: Scan, text: int, code: str, most: int = 4) -> list[tuple[int, int]]:
         """Ranges of the words that speak most for a code, for the evidence of a finding that no frame explains."""
