@@ -6,7 +6,6 @@ ready (`/readyz`), and starts reading as soon as Redis answers.
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -29,6 +28,7 @@ from shared.bus.partitions import AGREED_KEY, PREFIX, Partitions
 from shared.bus.streams import Stream, ensure_all_groups
 from shared.config.errors import ConfigError
 from shared.http import Receive, Scope, Send, respond
+from shared.memory import settle_memory
 from shared.observability.faults import describe_fault
 from shared.server import BoundedHead
 from shared.settings import Settings
@@ -158,10 +158,7 @@ class Service:
             limit_concurrency=CONNECTIONS,
             http=BoundedHead,
         )
-        # What was loaded (regions, rules) lives as long as the process; walking it again at every full collection costs
-        # pauses and finds nothing.
-        gc.collect()
-        gc.freeze()
+        settle_memory()
         self._server = uvicorn.Server(config)
         self._server.run()
         if self.broken:

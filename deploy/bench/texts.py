@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 WORDINGS = Path(__file__).resolve().parents[2] / "services" / "classify" / "corpus" / "train" / "dev.jsonl"
@@ -40,6 +40,18 @@ def varied_texts(count: int, *, characters: int, seed: int = 1) -> Iterator[str]
                 many=chance.randint(31, 999),
             )
         yield text
+
+
+def joined_texts(texts: Iterable[str], characters: int) -> list[str]:
+    """Neighbouring texts joined until they have about `characters`; what is left over at the end is dropped."""
+    joined: list[str] = []
+    text = ""
+    for more in texts:
+        text = f"{text} {more}".strip()
+        if len(text) >= characters - 20:
+            joined.append(text[: characters + 20])
+            text = ""
+    return joined
 
 
 def json_reports(count: int, *, characters: int, seed: int = 1) -> Iterator[bytes]:

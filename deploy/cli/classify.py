@@ -19,6 +19,7 @@ from services.ingest.adapters.values import WIB
 from services.ingest.normaliser import Sent, place_texts
 from shared.calendar import Calendar
 from shared.contracts import Judgement, Region
+from shared.memory import settle_memory
 from shared.regions import RegionResolver
 from shared.settings import get_settings
 
@@ -51,6 +52,7 @@ class TextClassifier:
         self._resolver = RegionResolver.load()
         self._classifier = Classifier.load()
         self._calendar = Calendar.load(get_settings().config_file("calendar.yaml"))
+        settle_memory()
 
     def answer(self, asked: Iterable[Asked]) -> Iterator[Answer]:
         """The answers to texts, in their order; as many are read ahead as the service reads at once."""
