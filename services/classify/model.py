@@ -219,6 +219,8 @@ class TextModel:
         pairs = np.zeros(len(words), dtype=np.int64)
         pairs[:-1] = self._rows[(self._firsts[words[:-1]] + self._seconds[words[1:]]) % BUCKETS]
         pairs[first[1:][lengths > 0] - 1] = 0  # behind the last word of a text stands none
+        known = np.flatnonzero(pairs)
+        first_known = np.searchsorted(known, first)
         # Number 0 is the end of a text, which adds nothing.
         reach = np.arange(END_WORDS)
         begun = np.minimum(first[:-1, None] + reach, len(words))
@@ -231,7 +233,7 @@ class TextModel:
         text_of_concept, concepts = np.nonzero(present)
 
         of_words = _sums(self._shares[words], first[:-1], lengths)
-        of_pairs = _sums(self._weights[pairs], first[:-1], lengths)
+        of_pairs = _sums(self._weights[pairs[known]], first_known[:-1], np.diff(first_known))
         of_ends = self._opens[opening].sum(axis=1) + self._closes[closing].sum(axis=1)
         counts = np.bincount(text_of_concept, minlength=texts)
         of_concepts = _sums(self._by_concept[concepts], np.cumsum(counts) - counts, counts)
