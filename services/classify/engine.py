@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from services.classify.elements import Filled, Hit, Reader, Reading
-from services.classify.match import Matcher
+from services.classify.match import Matcher, rows_of, showing
 from services.classify.model import Opinion, TextModel
 from services.classify.pack import CodeRule, RulePack, SignRule
 from services.classify.tokens import Vocabulary, fold
@@ -47,6 +48,8 @@ _JOINED_COST = 0.7
 _PLAIN_HANDOUT = 1.0
 """Log-odds from which a hand-out is told plainly enough to be what the text is about."""
 _RANK = attrgetter("rank")
+_EVIDENCE = TypeAdapter(tuple[Evidence, ...])
+"""Makes the evidence of a finding at once."""
 _CLASS_ORDER = (RiskClass.MONEY_POLITICS, RiskClass.NEUTRALITY, RiskClass.OTHER_RISK)
 
 
@@ -98,6 +101,8 @@ class _Case:
     number: int = 0
     """Of the text in `reading`."""
     mask: int = 0
+    signs: list[_Sign] = field(default_factory=list)
+    """The signs of tone in it."""
 
 
 class Classifier:
@@ -121,7 +126,7 @@ class Classifier:
             self._codes_of.setdefault(rule.risk_class, []).append(rule.code)
         self._code_order = {rule.code: n for n, rule in enumerate(pack.codes.codes)}
         self._signs = tuple(_Sign(rule, self._mask(rule.concepts), self._mask(rule.void)) for rule in pack.tone.signs)
-        self._signs_of_kinds = tuple(sign for sign in self._signs if sign.rule.kind is not None)
+        self._sign_masks = rows_of([sign.mask for sign in self._signs], -(-len(names) // 64))
         self._supporting = tuple((sign.mask, sign.rule.reason) for sign in self._signs if sign.rule.here > 0)
         self._exclusions = tuple((e.keep, e.drop, self._mask(e.unless)) for e in pack.codes.exclusions)
         norms = {norm.id: norm for norm in pack.norms}
@@ -180,10 +185,13 @@ class Classifier:
         reading = self._reader.resolve(self._matcher.scan([case.whole for case in cases]))
         for number, (case, mask) in enumerate(zip(cases, reading.masks, strict=True)):
             case.reading, case.number, case.mask = reading, number, mask
+        toned = showing(reading.text_masks[:, :, None], self._sign_masks[:, None, :])
+        for text, sign in zip(*map(np.ndarray.tolist, np.nonzero(toned)), strict=True):
+            cases[text].signs.append(self._signs[sign])
         opinions = self.model.opinions(reading, least=_CODE_THRESHOLD - _CODE_WEIGHT * _RULE_RANGE[0])
         candidates = [
-            self._best_per_code(self._weigh_all(one, case.mask))
-            for one, case in zip(self._reader.fill(reading), cases, strict=True)
+            self._best_per_code([self._weigh(one, case.signs) for one in filled])
+            for filled, case in zip(self._reader.fill(reading), cases, strict=True)
         ]
         views = [
             self._combine(opinion, best, case.mask)
@@ -198,10 +206,6 @@ class Classifier:
         ]
 
     # -- weighing
-
-    def _weigh_all(self, filled: Sequence[Filled], mask: int) -> list[_Candidate]:
-        signs = [sign for sign in self._signs if mask & sign.mask] if filled else []
-        return [self._weigh(one, signs) for one in filled]
 
     def _weigh(self, filled: Filled, signs: Sequence[_Sign]) -> _Candidate:
         """The log-odds of a filled frame after the signs of tone present in the text."""
@@ -379,7 +383,7 @@ class Classifier:
         weights: dict[Kind, float] = {}
         reasons: dict[Kind, tuple[float, str]] = {}
         cleared = 0.0
-        kinds = [sign for sign in self._signs_of_kinds if case.mask & sign.mask]
+        kinds = [sign for sign in case.signs if sign.rule.kind is not None]
         hits = case.reading.hits_of(case.number) if kinds else []
         for sign in kinds:
             kind = sign.rule.kind or Kind.OTHER
@@ -473,7 +477,9 @@ def _evidence(spans: Sequence[tuple[int, int]], case: _Case) -> tuple[Evidence, 
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
-    return tuple([Evidence(start=start, end=end, text=case.text[start:end]) for start, end in merged])
+    return _EVIDENCE.validate_python(
+        [{"start": start, "end": end, "text": case.text[start:end]} for start, end in merged]
+    )  # fmt: skip
 
 
 def names_in(mask: int, names: Sequence[str]) -> list[str]:
