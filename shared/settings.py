@@ -60,8 +60,8 @@ class Settings(BaseSettings):
     incident_megabytes: int = Field(1024, ge=16)
     """How much of Redis the memory of incidents may take, some 300 bytes for a text of the last one to two weeks."""
 
-    normalise_batch: int = Field(200, ge=1)
-    classify_batch: int = Field(200, ge=1)
+    normalise_batch: int = Field(400, ge=1)
+    classify_batch: int = Field(400, ge=1)
     archive_batch: int = Field(5_000, ge=1)
     archive_linger_seconds: float = Field(0.3, ge=0)
     alerts_batch: int = Field(500, ge=1)

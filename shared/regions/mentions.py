@@ -506,6 +506,8 @@ def _is_name_part(words: Words, index: int) -> bool:
 
 
 def _near_venue(lower: list[str], start: int) -> bool:
+    if VENUES.isdisjoint(lower[max(0, start - _VENUE_REACH) : start]):
+        return False
     for index in range(start - 1, max(-1, start - 1 - _VENUE_REACH), -1):
         if lower[index] in _STOPS:
             return False
