@@ -68,14 +68,14 @@ class TextClassifier:
                 yield Answer(judgement, region, text)
 
 
-def as_json(document: Mapping[str, Any]) -> str:
+def json_line(document: Mapping[str, Any]) -> str:
     """A document on one line, characters as they are."""
     return to_json(document, by_alias=True).decode()
 
 
 def classify(
     text: Annotated[str | None, typer.Argument(help="The text, or - to read it from standard input.")] = None,
-    json_wanted: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
     jsonl: Annotated[
         Path | None, typer.Option(help="A file of JSON lines with `text` (or -); prints JSON lines.")
     ] = None,
@@ -88,12 +88,12 @@ def classify(
         items = list(read_jsonl(jsonl))
         asked = (_asked(item, f"{jsonl}, line {number}") for number, item in items)
         for (_, item), answer in zip(items, classifier.answer(asked), strict=True):
-            sys.stdout.write(as_json({"id": item.get("id"), **answer.document()}) + "\n")
+            sys.stdout.write(json_line({"id": item.get("id"), **answer.document()}) + "\n")
         return
     content = sys.stdin.buffer.read().decode("utf-8", "replace") if text == "-" else text or ""
     [answer] = classifier.answer([Asked(content)])
-    if json_wanted:
-        sys.stdout.write(as_json(answer.document()) + "\n")
+    if as_json:
+        sys.stdout.write(json_line(answer.document()) + "\n")
     else:
         _explain(answer)
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.table import Table
 from rich.text import Text
 
-from deploy.cli.classify import Asked, TextClassifier, as_json, read_jsonl
+from deploy.cli.classify import Asked, TextClassifier, json_line, read_jsonl
 from deploy.cli.console import err, fail, out, printable
 from services.classify.evaluate import Evaluation, Mistake, Sheet
 from services.classify.evaluate import evaluate as measure
@@ -23,7 +23,7 @@ _MISTAKE_COLUMNS = ("id", "labelled", "said", "risk", "text", "rule and reason")
 
 def evaluate(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE.jsonl...", help="Labelled texts, one JSON a line.")],
-    json_wanted: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
     html: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write the same as one page.")] = None,
 ) -> None:
     """Precision, recall, F1 per class and code, false alarms and misses with their evidence, against labelled files."""
@@ -37,7 +37,7 @@ def evaluate(
         except OSError as error:
             fail(f"{html}: {error.strerror}")
         err.print(Text(f"Written: {html}"), soft_wrap=True)
-    if json_wanted:
+    if as_json:
         sys.stdout.write(evaluation.to_json() + "\n")
         return
     for sheet in evaluation.sheets():
@@ -60,7 +60,7 @@ def page(evaluation: Evaluation) -> str:
 def _measured(items: Sequence[dict[str, Any]]) -> Evaluation:
     with err.status(f"Classifying {len(items)} texts ..."):
         answers = TextClassifier().answer(Asked(item["text"]) for item in items)
-        return measure(items, [json.loads(as_json(answer.document())) for answer in answers])
+        return measure(items, [json.loads(json_line(answer.document())) for answer in answers])
 
 
 def _labelled(path: Path, name_file: bool) -> Iterator[dict[str, Any]]:
