@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from services.classify.remembered import Remembered
 from services.classify.tokens import CLAUSE_MARKS, MARKS, TOKEN, Vocabulary
-from shared.remembered import Remembered
 
 _SPACE_INSIDE = re.compile(r"[Rr][Pp]\.? \d|\[[A-Za-z ]* ")
 """Where a piece that `TOKEN` matches may hold a space; everywhere else a space ends the piece."""

@@ -35,7 +35,7 @@ STEPS = 120
 LEARNING_RATE = 0.15
 PENALTY = 0.2
 CODE_WEIGHT = 0.5
-HARMLESS_SHARE = 0.42
+HARMLESS_SHARE = 0.38
 """Weight of the harmless texts as a whole: the corpus holds more of them than the field does."""
 RULES_WRITER_SHARE = 0.4
 """Weight of a text the rules were written with: there they are surer than on texts nobody has seen."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared import remembered
-from shared.remembered import Remembered
+from services.classify import remembered
+from services.classify.remembered import Remembered
 
 
 def test_a_string_is_made_into_something_once_and_all_are_forgotten_when_there_are_too_many(
