@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.match import Flags, Masks, Numbers, Scan, Spelling, rows_of, showing, with_room
+from services.classify.arrays import Flags, Masks, Numbers, entered, rows_of, showing
+from services.classify.match import Scan, Spelling
 from services.classify.pack import ROLES, FrameRule, RulePack
 
 _HONORIFICS = frozenset(
@@ -311,16 +312,11 @@ class Reader:
         """Enter the spellings met since the last time into the tables."""
         if spellings is not self._spellings:
             self._spellings, self._known = spellings, 0
-        count = len(spellings)
-        if count > self._known:
-            fresh, new = spellings[self._known :], slice(self._known, count)
-            self._before = with_room(self._before, count)
-            self._before[new] = [_BEFORE.get(spelling.form, _PLAIN) for spelling in fresh]
-            self._passive = with_room(self._passive, count)
-            self._passive[new] = [spelling.passive for spelling in fresh]
-            self._relative = with_room(self._relative, count)
-            self._relative[new] = [spelling.form in _RELATIVE_WORDS for spelling in fresh]
-            self._known = count
+        first, fresh = self._known, spellings[self._known :]
+        self._before = entered(self._before, first, [_BEFORE.get(spelling.form, _PLAIN) for spelling in fresh])
+        self._passive = entered(self._passive, first, [spelling.passive for spelling in fresh])
+        self._relative = entered(self._relative, first, [spelling.form in _RELATIVE_WORDS for spelling in fresh])
+        self._known = len(spellings)
 
     def _cast(self, scan: Scan, sentence_of_hit: Numbers) -> None:
         """Give every actor its role."""

@@ -16,8 +16,9 @@ from typing import NamedTuple, Self
 import numpy as np
 from pydantic import TypeAdapter
 
+from services.classify.arrays import rows_of, showing
 from services.classify.elements import Filled, Hit, Reader, Reading
-from services.classify.match import Matcher, rows_of, showing
+from services.classify.match import Matcher
 from services.classify.model import Opinion, TextModel
 from services.classify.pack import CodeRule, RulePack, SignRule
 from services.classify.tokens import Vocabulary, fold

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.classify.arrays import Flags, Lists, Masks, Numbers, entered, rows_of
 from services.classify.remembered import Remembered
 from services.classify.tokens import CLAUSE_MARKS, MARKS, TOKEN, Vocabulary
 
@@ -62,12 +62,6 @@ _WORD, _CLAUSE, _FULL_STOP, _SENTENCE = range(4)
 _TAKEN_APART = ("rp", "www")
 _LAST_MARKS = (".", ",", "?", "!")
 _NUMBERS = attrgetter("numbers")
-
-Numbers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-Masks = NDArray[np.uint64]
-"""Sets of concepts, one a column; each row holds 64 of the concepts."""
-Table = TypeVar("Table", bound=NDArray[Any])
 
 
 class Trie:
@@ -292,29 +286,20 @@ class Matcher:
 
     def _learn(self) -> None:
         """Enter the spellings met since the last time into the tables."""
-        count = len(self._spellings)
-        fresh = self._spellings[self._learnt :]
-        new = slice(self._learnt, count)
-        self._kinds = with_room(self._kinds, count)
-        self._kinds[new] = [one.kind for one in fresh]
-        self._abbreviations = with_room(self._abbreviations, count)
-        self._abbreviations[new] = [one.abbreviation for one in fresh]
-        self._questions = with_room(self._questions, count)
-        self._questions[new] = ["?" in one.word for one in fresh]
-        self._shows = with_room(self._shows, count)
-        self._shows[new] = [one.shows > 0 for one in fresh]
-        states = len(self._trie.ends)
-        self._concepts.extend([one.shows for one in fresh])
-        self._masks = with_room(self._masks, states + count)
-        self._masks[states + self._learnt : states + count] = rows_of([one.shows for one in fresh], self._mask_rows).T
-        trie = self._trie
+        first, fresh, trie = self._learnt, self._spellings[self._learnt :], self._trie
+        self._kinds = entered(self._kinds, first, [one.kind for one in fresh])
+        self._abbreviations = entered(self._abbreviations, first, [one.abbreviation for one in fresh])
+        self._questions = entered(self._questions, first, ["?" in one.word for one in fresh])
+        self._shows = entered(self._shows, first, [one.shows > 0 for one in fresh])
+        shown = [one.shows for one in fresh]
+        self._masks = entered(self._masks, len(self._concepts), rows_of(shown, self._mask_rows).T)
+        self._concepts.extend(shown)
         self._begins.extend([one.begins for one in fresh])
         self._goes_on.extend([[trie.keys[key] for key in one.goes_on] for one in fresh])
-        self._followers = with_room(self._followers, count)
-        self._followers[new] = [_bloom(key for state in one.begins for key in trie.followers[state]) for one in fresh]
-        self._following = with_room(self._following, count)
-        self._following[new] = [_bloom(one.goes_on) for one in fresh]
-        self._learnt = count
+        followers = [_bloom(key for state in one.begins for key in trie.followers[state]) for one in fresh]
+        self._followers = entered(self._followers, first, followers)
+        self._following = entered(self._following, first, [_bloom(one.goes_on) for one in fresh])
+        self._learnt = len(self._spellings)
 
     def know(self, pieces: Iterable[str]) -> list[Spelling]:
         """Take apart what stands between the spaces of texts to come. Returns all spellings met, by their numbers."""
@@ -421,30 +406,6 @@ class Matcher:
         return joined[0], joined[1], joined[2]
 
 
-class Lists:
-    """A list of numbers for each spelling, all in one array."""
-
-    def __init__(self) -> None:
-        self._items = np.zeros(0, dtype=np.int64)
-        self._first = np.zeros(0, dtype=np.int64)
-        self._lengths = np.zeros(0, dtype=np.int64)
-
-    def extend(self, lists: Sequence[Sequence[int]]) -> None:
-        """Add the lists of the spellings that come next."""
-        lengths = np.array([len(one) for one in lists], dtype=np.int64)
-        first = len(self._items) + np.cumsum(lengths) - lengths
-        self._items = np.concatenate([self._items, np.fromiter(chain.from_iterable(lists), dtype=np.int64)])
-        self._first = np.concatenate([self._first, first])
-        self._lengths = np.concatenate([self._lengths, lengths])
-
-    def of(self, spellings: Numbers) -> tuple[Numbers, Numbers]:
-        """The lists of spellings, one after the other: for each item which of the spellings it belongs to, and it."""
-        lengths = self._lengths[spellings]
-        which = np.repeat(np.arange(len(spellings)), lengths)
-        within = np.arange(len(which)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return which, self._items[self._first[spellings][which] + within]
-
-
 _NONE = np.zeros(1, dtype=np.int64)
 _NO = np.zeros(1, dtype=np.bool_)
 
@@ -454,27 +415,3 @@ def _bloom(keys: Iterable[str]) -> int:
     for key in keys:
         bits |= 1 << (zlib.crc32(key.encode()) & 63)
     return bits
-
-
-def with_room(table: Table, rows: int) -> Table:
-    """The table with room for so many rows; new ones are zero. It grows by more than is asked for, so seldom."""
-    if len(table) >= rows:
-        return table
-    grown = np.zeros((2 * rows, *table.shape[1:]), dtype=table.dtype)
-    grown[: len(table)] = table
-    return grown  # type: ignore[return-value]
-
-
-def rows_of(masks: Sequence[int], rows: int) -> Masks:
-    """Bit masks as columns of an array."""
-    octets = b"".join([mask.to_bytes(8 * rows, "little") for mask in masks])
-    return np.frombuffer(octets, dtype="<u8").reshape(len(masks), rows).T
-
-
-def showing(masks: Masks, some: Masks) -> Flags:
-    """Which of the masks hold any of the concepts in `some`, a single column or as many as there are masks."""
-    shown = masks[0] & some[0]
-    for row, of_some in zip(masks[1:], some[1:], strict=True):
-        shown |= row & of_some
-    found: Flags = shown != 0
-    return found

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.classify.arrays import Numbers, entered
 from services.classify.elements import Reading
-from services.classify.match import Numbers, Scan, Spelling, with_room
+from services.classify.match import Scan, Spelling
 from shared.config.errors import ConfigError
 from shared.contracts import RiskClass
 
@@ -265,27 +266,22 @@ class TextModel:
         """Sum the shares of spellings not met before; forget them all when the matcher has."""
         if spellings is not self._spellings:
             self._spellings, self._known = spellings, 0
-        count = len(self._spellings)
-        if self._known == count:
+        first, fresh = self._known, self._spellings[self._known :]
+        if not fresh:
             return
-        fresh, new = self._spellings[self._known :], slice(self._known, count)
-        self._firsts = with_room(self._firsts, count)
-        self._seconds = with_room(self._seconds, count)
         hashes = np.array([_pair_hash(spelling) for spelling in fresh], dtype=np.int64)
-        self._firsts[new], self._seconds[new] = hashes * 31 + 7, hashes * 17
-        self._opens = with_room(self._opens, count)
-        self._closes = with_room(self._closes, count)
+        self._firsts = entered(self._firsts, first, hashes * 31 + 7)
+        self._seconds = entered(self._seconds, first, hashes * 17)
         opening, closing = zip(*map(end_features, fresh), strict=True)
-        self._opens[new] = self._weights[self._rows[list(opening)]]
-        self._closes[new] = self._weights[self._rows[list(closing)]]
-        self._shares = with_room(self._shares, count)
-        for first in range(self._known, count, _WORDS_AT_ONCE):
-            some = self._spellings[first : first + _WORDS_AT_ONCE]
-            self._shares[first : first + len(some)] = self._shares_of(some)
-        if self._known == 0:
+        self._opens = entered(self._opens, first, self._weights[self._rows[list(opening)]])
+        self._closes = entered(self._closes, first, self._weights[self._rows[list(closing)]])
+        for number in range(0, len(fresh), _WORDS_AT_ONCE):
+            shares = self._shares_of(fresh[number : number + _WORDS_AT_ONCE])
+            self._shares = entered(self._shares, first + number, shares)
+        if first == 0:
             for table in (self._opens, self._closes, self._shares):
                 table[0] = 0  # the end of a text
-        self._known = count
+        self._known = len(self._spellings)
 
     def _shares_of(self, spellings: Sequence[Spelling]) -> Vector:
         """What spellings add to the scores, and the squares of the features of each."""
