@@ -222,10 +222,10 @@ class Reader:
             self._frames_of.setdefault(frame.rule.code, []).append(frame)
         # For each slot, rarest first, what every frame needs there; a frame with fewer slots needs anything.
         anything = (1 << len(concepts)) - 1
-        slots = max(len(frame.needs) for frame in self.frames)
+        slots = max((len(frame.needs) for frame in self.frames), default=0)
         needs = [sorted(frame.needs, key=int.bit_count) + [anything] * slots for frame in self.frames]
         self._needs = [rows_of([rarest[slot] for rarest in needs], self._mask_rows) for slot in range(slots)]
-        self._joins = np.array([frame.joins for frame in self.frames])
+        self._joins = np.array([frame.joins for frame in self.frames], dtype=np.bool_)
         self._unless = rows_of([frame.unless for frame in self.frames], self._mask_rows)
         self._rewrites = tuple(
             (self._bits[r.concept], self._mask(r.when), self._bits[r.then], self._bits[r.otherwise])

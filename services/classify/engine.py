@@ -30,18 +30,18 @@ LONGEST_TEXT = 30_000
 _URGENT_STAGES = frozenset({Stage.MASA_TENANG, Stage.PUNGUT_HITUNG, Stage.PSU})
 _MOST_CHARACTERS = 200_000
 """Characters that are judged together, so that memory stays small however long the texts are."""
-_RULE_WEIGHT = 0.2
-_RULE_OFFSET = 0.6
+_RULE_WEIGHT = 0.15
+_RULE_OFFSET = 0.65
 _RULE_RANGE = (-2.0, 4.0)
 """How much the best filled frame moves the model's log-odds of a violation, and within which limits."""
 _PLAIN_DENIAL = -0.4
-_DENIAL_COST = 0.5
+_DENIAL_COST = 0.25
 """Where signs of tone push every filled frame below the first, the model must be surer by the second."""
 _LEAST_SHOWN = 0.25
-_MORE_SHOWN = 0.9
+_MORE_SHOWN = 0.75
 _UNSUPPORTED = -0.1
 _CLASS_WEIGHT = 0.15
-_CODE_WEIGHT = 0.4
+_CODE_WEIGHT = 0.1
 _CODE_THRESHOLD = -2.0
 _PRIORITY_STEP = 0.25
 """Log-odds by which a less specific code of a group must be more likely to be preferred."""
