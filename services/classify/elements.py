@@ -559,10 +559,11 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
                         for part_hits in option_hits:
                             close = part_hits[0]
                             gap = abs(close[0] - anchor)
-                            for other in part_hits:
-                                other_gap = abs(other[0] - anchor)
-                                if other_gap < gap:
-                                    close, gap = other, other_gap
+                            if len(part_hits) > 1:
+                                for other in part_hits:
+                                    other_gap = abs(other[0] - anchor)
+                                    if other_gap < gap:
+                                        close, gap = other, other_gap
                             group.append(close)
                             if gap > distance:
                                 distance = gap

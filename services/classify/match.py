@@ -218,9 +218,8 @@ class Matcher:
         self._forget()
 
     def _forget(self) -> None:
-        self._end = Spelling(0, "", _SENTENCE)
-        self._end_part = Part(0, (0,), ())
-        self._spellings = [self._end]
+        self._spellings = [Spelling(0, "", _SENTENCE)]  # the end of a text
+        self._end = Part(0, (0,), ())
         self._parts = Remembered(self._part)
         self._known = Remembered(self._spelling)
         self._shapes: dict[tuple[str, ...], Spelling] = {}
@@ -240,11 +239,13 @@ class Matcher:
         self._following = np.zeros(0, dtype=np.uint64)
 
     def _cut(self, text: str) -> list[Part]:
-        """The parts of a text between its spaces; the whole text where a space may stand within a piece."""
+        """The parts of a text between its spaces, or as a whole where a space may stand within a piece; and its end."""
         lowered = text.lower()
         if ("[" in text or "rp " in lowered or "rp. " in lowered) and _SPACE_INSIDE.search(text):
-            return [self._part(text)]
-        return list(map(self._parts.__getitem__, text.split(" ")))
+            return [self._part(text), self._end]
+        parts = list(map(self._parts.__getitem__, text.split(" ")))
+        parts.append(self._end)
+        return parts
 
     def _part(self, text: str) -> Part:
         known = self._known
@@ -312,7 +313,7 @@ class Matcher:
         """The words of texts, their sentences, and the concepts in them, longer phrases hiding shorter ones."""
         if len(self._spellings) > MOST_SPELLINGS:
             self._forget()
-        parts = [[*self._cut(text), self._end_part] for text in texts]
+        parts = [self._cut(text) for text in texts]
         numbers = np.fromiter(chain.from_iterable(map(_NUMBERS, chain.from_iterable(parts))), dtype=np.int64)
         if len(self._spellings) > self._learnt:
             self._learn()
