@@ -137,7 +137,6 @@ class Filled:
     frame: "Frame"
     unit: Unit
     slots: dict[str, list[Hit]]
-    distance: int
 
 
 @dataclass(slots=True)
@@ -577,7 +576,7 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
                 else:
                     if "actor" in chosen and _blocked(chosen, unit, blockers & ~frame.needs[0]):
                         continue
-                    best = Filled(frame, unit, chosen, reach)
+                    best = Filled(frame, unit, chosen)
                     too_far = reach
     return best
 

@@ -66,8 +66,6 @@ class _Candidate:
     filled: Filled
     code: CodeRule
     logit: float
-    contested: bool
-    """Whether a sign of tone in the text speaks against the event."""
 
 
 @dataclass(slots=True)
@@ -211,7 +209,6 @@ class Classifier:
     def _weigh(self, filled: Filled, signs: Sequence[_Sign]) -> _Candidate:
         """The log-odds of a filled frame after the signs of tone present in the text."""
         logit = filled.frame.logit - (_JOINED_COST if filled.unit.joined else 0.0)
-        contested = False
         here = filled.unit.mask
         ignored = filled.frame.rule.ignore
         for sign in signs:
@@ -225,8 +222,7 @@ class Classifier:
             else:
                 weight = rule.here if rule.before is None or _stands_before(sign, filled) else rule.elsewhere
             logit += weight
-            contested = contested or weight < 0
-        return _Candidate(filled, self._codes[filled.frame.rule.code], logit, contested)
+        return _Candidate(filled, self._codes[filled.frame.rule.code], logit)
 
     def _best_per_code(self, candidates: Sequence[_Candidate]) -> dict[str, _Candidate]:
         """The best candidate of each group of codes, without those that another finding makes redundant."""
