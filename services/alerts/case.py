@@ -28,6 +28,8 @@ class Sighting(Struct, frozen=True, array_like=True, gc=False):
     text: int = 0
     """Hash of its words, by which copies are known; 0 when there is none."""
     stage: Stage = Stage.LUAR_TAHAPAN
+    words: bytes = b""
+    """Map of its words, by which edited copies are known; empty when there is none."""
 
 
 class CitedNorm(Struct, frozen=True, gc=False):
@@ -263,6 +265,8 @@ class Alert(Struct, frozen=True):
     """Since when it has been known that nobody whom it concerns could be told; `None` once somebody was reached."""
     retry_at: datetime | None = None
     """When it is tried again to tell somebody."""
+    news: str = ""
+    """Why what came since it was last told weighs more than its reports do, in Indonesian; empty where it does not."""
 
     @property
     def is_open(self) -> bool:

@@ -4,6 +4,7 @@ A case and what happened go in; the changed case, the events to record, and whet
 knows Redis, officers or channels.
 """
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from services.alerts.case import (
     Target,
     Waiting,
 )
+from services.alerts.corroboration import Corroborated, corroborated
 from services.alerts.escalation import Rung, acknowledgement_ends_at, escalates_at
 from services.alerts.flagging import Found, flags_alone, gravest
 from services.alerts.rules import Acknowledge, AlertingRules
@@ -222,7 +224,9 @@ def told(
             state=AlertState.ESCALATED if climbs else alert.state,
         )
     if reason not in (Reason.UNREACHED, Reason.ESCALATION, Reason.DEADLINE):
-        alert = replace(alert, told_at=now, next_at=now + rules.notify.repeat_interval, next_reason=Reason.REMINDER)
+        alert = replace(
+            alert, told_at=now, next_at=now + rules.notify.repeat_interval, next_reason=Reason.REMINDER, news=""
+        )
         case = replace(case, exhibits=tuple(replace(exhibit, told=True) for exhibit in case.exhibits))
     events: list[tuple[EventName, str]] = []
     if reason is Reason.DEADLINE:
@@ -498,14 +502,18 @@ def _remembered(sightings: Sequence[Sighting], rules: AlertingRules, now: dateti
     """The sightings worth keeping. Where there are too many, copies go first, so a flood of one text hides no other."""
     kept = [sighting for sighting in sightings if sighting.at > now - rules.memory.length]
     if len(kept) > rules.memory.reports:
+        firsts: dict[int, UUID] = {}
+        for sighting in sorted(kept, key=lambda sighting: (sighting.at, sighting.report_id.int)):
+            firsts.setdefault(sighting.text, sighting.report_id)
         kept.sort(key=lambda sighting: (sighting.severity.rank, sighting.at), reverse=True)
         copies: dict[UUID, int] = defaultdict(int)
         ranked = []
         for sighting in kept:
-            ranked.append((sighting.spent, copies[sighting.incident_id], now - sighting.at, sighting))
+            repeats = bool(sighting.text) and firsts[sighting.text] != sighting.report_id
+            ranked.append((sighting.spent, repeats, copies[sighting.incident_id], now - sighting.at, sighting))
             copies[sighting.incident_id] += 1
-        ranked.sort(key=lambda entry: entry[:3])
-        kept = [entry[3] for entry in ranked[: rules.memory.reports]]
+        ranked.sort(key=lambda entry: entry[:4])
+        kept = [entry[4] for entry in ranked[: rules.memory.reports]]
     kept.sort(key=lambda sighting: (sighting.at, sighting.report_id.int))
     return tuple(kept)
 
@@ -539,6 +547,11 @@ def _open_if_flagged(case: Case, rules: AlertingRules, now: datetime, background
     own = [sighting for sighting in case.sightings if not sighting.spent and sighting.at >= opener.at - found.window]
     own_ids = {sighting.report_id for sighting in own}
     severity = Severity.HIGH if found.cause is Cause.CLASSIFY_FAILED else gravest(own)
+    raised = _raised([one for one in _corroborated(case, rules) if one.sighting.report_id in own_ids], above=severity)
+    if raised:
+        severity = raised.severity
+        if raised.grounds != found.grounds:
+            found = dataclasses.replace(found, grounds="; ".join(filter(None, (found.grounds, raised.grounds))))
     case = replace(
         case,
         sightings=tuple(
@@ -577,12 +590,19 @@ def opened(case: Case, found: Found, severity: Severity, rules: AlertingRules, n
 def _update(case: Case, alert: Alert, fresh: Sequence[Sighting], rules: AlertingRules, now: datetime) -> Outcome:
     own = [sighting for sighting in case.sightings if not sighting.spent]
     severity = alert.severity if alert.cause is Cause.CLASSIFY_FAILED else max(alert.severity, gravest(own), key=_rank)
+    told = _corroborated(case, rules)
+    raised = _raised(told, above=severity)
+    if raised:
+        severity = raised.severity
     rises = severity.rank > alert.severity.rank
     fresh_ids = {sighting.report_id for sighting in fresh}
     known_incidents = {sighting.incident_id for sighting in own if sighting.report_id not in fresh_ids}
     another_grave_one = not case.subject and any(
         sighting.incident_id not in known_incidents and flags_alone(case, sighting, rules.flag) for sighting in fresh
     )
+    newly_grave = _newly_grave(case, told, fresh_ids, rules)
+    another_grave_one = another_grave_one or newly_grave is not None
+    because = raised if rises else newly_grave
     times = [sighting.at for sighting in fresh]
     alert = replace(
         alert,
@@ -592,6 +612,7 @@ def _update(case: Case, alert: Alert, fresh: Sequence[Sighting], rules: Alerting
         senders=max(alert.senders, _senders(own)),
         first_known_at=min([alert.first_known_at, *times]),
         last_known_at=max([alert.last_known_at, *times]),
+        news=because.grounds if because else "" if rises else alert.news,
     )
     if alert.state is AlertState.ACKNOWLEDGED and (rises or another_grave_one):
         alert = replace(
@@ -602,10 +623,33 @@ def _update(case: Case, alert: Alert, fresh: Sequence[Sighting], rules: Alerting
     alert = _rescheduled(alert, rules, now, rises=rises, grave=another_grave_one)
     events: list[tuple[EventName, str]] = []
     if fresh:
-        events.append(("evidence_added", ""))
+        events.append(("evidence_added", because.grounds if because and not rises else ""))
     if rises:
-        events.append(("severity_raised", severity.value))
+        events.append(("severity_raised", f"{severity}: {because.grounds}" if because else severity.value))
     return _recorded(case, alert, events, now, report_ids=[sighting.report_id for sighting in fresh])
+
+
+def _corroborated(case: Case, rules: AlertingRules) -> list[Corroborated]:
+    return corroborated(case.sightings, rules.flag.corroboration.needed)
+
+
+def _raised(told: Iterable[Corroborated], above: Severity) -> Corroborated | None:
+    """The gravest of these incidents, where it is graver than that."""
+    graver = [one for one in told if one.severity.rank > above.rank]
+    return max(graver, key=lambda one: one.severity.rank, default=None)
+
+
+def _newly_grave(
+    case: Case, told: Iterable[Corroborated], fresh_ids: Collection[UUID], rules: AlertingRules
+) -> Corroborated | None:
+    """An incident that, with these reports, is told of by so many that it would flag its region, and was not before."""
+    grave = [one for one in told if flags_alone(case, one.sighting, rules.flag)]
+    if not grave:
+        return None
+    before = [sighting for sighting in case.sightings if sighting.report_id not in fresh_ids]
+    told_before = [one.sighting for one in corroborated(before, rules.flag.corroboration.needed)]
+    known = {one.incident_id for one in (*before, *told_before) if not one.spent and flags_alone(case, one, rules.flag)}
+    return next((one for one in grave if one.incident_id not in known), None)
 
 
 def _rescheduled(alert: Alert, rules: AlertingRules, now: datetime, *, rises: bool, grave: bool) -> Alert:

@@ -1,4 +1,4 @@
-"""What flags a region: one grave report, or more incidents than it usually has. Pure; the time is that of the reports.
+"""What flags a region: one grave incident, or more incidents than usual. Pure; the time is that of the reports.
 
 Incidents are counted, never messages: a copy of a text, or another report of an incident that is known, adds nothing to
 a burst, whoever sends it.
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from services.alerts.baseline import Background, Tally, weight_in
 from services.alerts.case import Case, Cause, Sighting
+from services.alerts.corroboration import corroborated
 from services.alerts.rules import AlertingRules, Burst, Flag
 from shared.contracts import RiskClass, Severity
 
@@ -42,7 +43,7 @@ def what_flags(case: Case, rules: AlertingRules, background: Background) -> Foun
     for sighting in case.sightings:
         if not sighting.spent and flags_alone(case, sighting, rules.flag):
             return Found(sighting, Cause.SINGLE, rules.flag.burst.window)
-    return _burst(case, rules, background)
+    return _corroborated(case, rules) or _burst(case, rules, background)
 
 
 def flags_alone(case: Case, sighting: Sighting, flag: Flag) -> bool:
@@ -72,6 +73,17 @@ def counted(case: Case, fresh: Iterable[Sighting], rules: AlertingRules, now: da
         if sighting.text:
             texts.add(sighting.text)
     return tally
+
+
+def _corroborated(case: Case, rules: AlertingRules) -> Found | None:
+    """The incident that flags as one grave report would, since several senders tell of it independently."""
+    told = corroborated(case.sightings, rules.flag.corroboration.needed)
+    grave = [one for one in told if flags_alone(case, one.sighting, rules.flag)]
+    if not grave:
+        return None
+    first = min(grave, key=lambda one: (one.sighting.at, one.sighting.report_id))
+    window = max(rules.flag.burst.window, first.sighting.at - first.first.at)
+    return Found(first.sighting, Cause.SINGLE, window, first.grounds)
 
 
 def _failures(sightings: Sequence[Sighting], rules: AlertingRules) -> Found | None:

@@ -9,6 +9,7 @@ import msgspec
 from pydantic import ValidationError
 
 from services.alerts.case import Act, Case, CitedNorm, Exhibit, News, Sighting
+from services.alerts.corroboration import map_of_words
 from services.alerts.rules import AlertingRules
 from services.alerts.text import QUOTE_CHARACTERS, clean, quote
 from shared.bus.errors import UnprocessableError
@@ -107,6 +108,7 @@ def news_of(assessment: Assessment) -> News:
             severity=judgement.severity,
             text=hash_of_words(report.text),
             stage=report.stage,
+            words=map_of_words(report.text),
         ),
         Exhibit(
             report_id=report.report_id,

@@ -76,6 +76,24 @@ class Burst(_Section):
         return timedelta(hours=self.within_hours)
 
 
+class Corroboration(_Section):
+    """One incident of which several senders tell, each in words of their own: it counts one step graver, up to high."""
+
+    senders: Annotated[int, Field(ge=0, le=100)] | None = 3
+    """Distinct known senders needed; 0 or null turns it off."""
+
+    @property
+    def needed(self) -> int:
+        """`senders`, 0 when it is off."""
+        return self.senders or 0
+
+    @model_validator(mode="after")
+    def _more_than_one(self) -> Self:
+        if self.senders == 1:
+            raise ValueError("corroboration.senders: 1 would raise every report; use 2 or more, or 0 to turn it off")
+        return self
+
+
 class Usual(_Section):
     """How it is learnt what a region usually has."""
 
@@ -155,6 +173,7 @@ class Flag(_Section):
         ),
     )
     """Exceptions to it; the first that fits holds."""
+    corroboration: Corroboration = Corroboration()
     burst: Burst = Burst()
     usual: Usual = Usual()
     pattern: Pattern = Pattern()
@@ -398,4 +417,6 @@ class AlertingRules(_Section):
             raise ValueError("memory.days must be longer than flag.pattern.within_days")
         if self.memory.reports < self.flag.burst.incidents:
             raise ValueError("memory.reports must not be smaller than flag.burst.incidents")
+        if self.memory.reports < self.flag.corroboration.needed:
+            raise ValueError("memory.reports must not be smaller than flag.corroboration.senders")
         return self

@@ -569,3 +569,30 @@ def async_(condition: Any) -> Any:
         return bool(condition())
 
     return answer
+
+
+async def test_an_incident_that_three_people_tell_in_their_own_words_is_told_with_the_reason(
+    alerts: Alerts, http: HttpReceiver
+) -> None:
+    alerts.officers(("balangan-1", "regency", "63.11", [http.url]))
+    incident = UUID(int=7)
+
+    def told_by(sender: str, text: str) -> Assessment:
+        return an_assessment(severity=Severity.MEDIUM, incident_id=incident, sender=sender, text=text, evidence="")
+
+    first = told_by("a", "Semalam pak camat membagikan amplop isi seratus ribu di balai desa")
+    forwards = [told_by(f"penerus-{n}", f"Diteruskan {n} kali: {first.report.text}") for n in range(10)]
+    async with running(build(alerts.settings())):
+        alerts.send(first, *forwards, told_by("b", "Amplop tadi diserahkan kepada tetangga saya, titipan paslon dua"))
+        await alerts.until_all_read()
+        assert alerts.events() == []
+        alerts.send(told_by("c", "Petugas kecamatan keliling rumah membawa uang supaya orang memilih nomor 2"))
+        await eventually(async_(lambda: len(http.received) == 1))
+        alerts.send(told_by("d", first.report.text))
+        await alerts.until_all_read()
+    assert http.titles == ["[TINGGI] Dugaan politik uang: Kabupaten Balangan"]
+    assert (
+        "peringatan pertama; satu kejadian dilaporkan 3 pengirim yang berbeda, masing-masing dengan kata-kata sendiri, "
+        "sehingga dinilai satu tingkat lebih berat."
+    ) in http.received[0]["message"]
+    assert [event for event in alerts.events() if event != "notification_sent"] == ["opened", "evidence_added"]

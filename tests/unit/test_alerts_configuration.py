@@ -133,6 +133,8 @@ def test_two_officers_cannot_share_an_id() -> None:
         ("escalation: {steps: [{after_minutes: 5, roles: [chief]}]}", "head"),
         ("escalation: {acknowledge: everybody}", "'any' or 'all'"),
         ("flag: {burst: {incidents: 1}}", "greater than or equal to 2"),
+        ("flag: {corroboration: {senders: 1}}", "would raise every report"),
+        ("flag: {corroboration: {senders: 50}}\nmemory: {reports: 20}", "flag.corroboration.senders"),
         ("flag: {alone_instead: [{severity: none}]}", "would flag every text"),
         ("flag: {alone_instead: [{severity: medium, stages: [tenang]}]}", "masa_tenang"),
         ("flag: {heartbeat: {day_from_hour: 22, day_to_hour: 6}}", "later than day_from_hour"),

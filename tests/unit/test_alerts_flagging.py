@@ -1,9 +1,14 @@
 """What flags a region by itself, and when so many incidents are more than usual; the clock is moved by hand."""
 
+import json
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import combinations
+from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,13 +17,15 @@ from hypothesis import strategies as st
 
 from services.alerts import decide
 from services.alerts.baseline import DAY, Background, Rate, Tally, decayed_days
-from services.alerts.case import Case, Cause, News
+from services.alerts.case import Case, Cause, News, Reason
+from services.alerts.corroboration import alike, map_of_words
 from services.alerts.intake import concerns, hash_of_words, news_of
 from services.alerts.rules import AlertingRules, Level, Usual
-from shared.contracts import Assessment, Region, RiskClass, Severity, Stage
+from shared.contracts import AlertEvent, AlertState, Assessment, Region, RiskClass, Severity, Stage
 from tests.assessments import BALANGAN, VOTING_DAY, an_assessment
 
 RULES = AlertingRules()
+DATA = Path(__file__).parents[1] / "data"
 HOUR = timedelta(hours=1)
 SOUTH_KALIMANTAN = Region(code="63", name="Provinsi Kalimantan Selatan", level="province", confidence=1)
 
@@ -327,3 +334,191 @@ def test_the_worked_example_of_the_documentation_is_right() -> None:
     assert (round(unknown.expected(2 * DAY), 2), round(balangan.expected(2 * DAY), 1)) == (0.1, 3.1)
     assert [round(balangan.chance_of_at_least(n, 2 * DAY), 4) for n in (3, 8, 9)] == [0.5963, 0.018, 0.0065]
     assert round(unknown.chance_of_at_least(3, 2 * DAY), 4) == 0.0023
+
+
+# Corroboration
+
+WORDS = (
+    "Semalam pak camat membagikan amplop isi seratus ribu di balai desa",
+    "Amplop tadi diserahkan camat kepada tetangga saya, katanya titipan paslon dua",
+    "Ada petugas kecamatan keliling rumah membawa uang supaya orang memilih nomor 2",
+    "Ibu-ibu pengajian dapat lembaran merah dari pejabat, disuruh coblos petahana besok",
+    "Saya lihat sendiri mobil dinas parkir lalu warga antre menerima sesuatu dalam sampul",
+    "Anak buahnya mencatat KTP sambil menyerahkan duit, kejadian sekitar jam sembilan",
+)
+"""One event, told by people who have not read one another."""
+RAISED = (
+    "satu kejadian dilaporkan 3 pengirim yang berbeda, masing-masing dengan kata-kata sendiri, "
+    "sehingga dinilai satu tingkat lebih berat"
+)
+
+
+def tellings(count: int, *, incident: int = 77, since: datetime = VOTING_DAY, **parts: Any) -> list[Assessment]:
+    """Reports of one incident, each by another sender and in other words, an hour apart, but for what is given."""
+    return [
+        an_assessment(**{
+            "severity": Severity.MEDIUM, "at": since + HOUR * number, "incident_id": UUID(int=incident),
+            "sender": f"warga-{incident}-{number}", "text": WORDS[number], "evidence": "",
+            **parts,
+        })
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def later(one: Assessment, delay: timedelta, **parts: Any) -> Assessment:
+    """The same telling, received so much later, as a report of its own."""
+    changes = {"report_id": uuid4(), "received_at": one.report.received_at + delay, **parts}
+    return one.model_copy(update={"report": one.report.model_copy(update=changes)})
+
+
+def state_of(case: Case) -> AlertState | None:
+    """The state of its alert."""
+    return case.alert.state if case.alert else None
+
+
+def test_a_medium_incident_flags_when_the_third_sender_tells_of_it_in_words_of_their_own() -> None:
+    assert not open_(take_in(tellings(2)))
+    alert = take_in(tellings(3)).alert
+    assert alert is not None
+    assert (alert.cause, alert.severity, alert.reports, alert.grounds) == (Cause.SINGLE, Severity.HIGH, 3, RAISED)
+
+
+def test_tellings_that_are_days_apart_belong_to_the_alert_they_raise() -> None:
+    alert = take_in(later(one, DAY * 3 * number) for number, one in enumerate(tellings(3))).alert
+    assert alert is not None
+    assert (alert.severity, alert.reports, alert.first_known_at) == (Severity.HIGH, 3, VOTING_DAY)
+
+
+def test_a_low_incident_becomes_medium_and_flags_only_where_a_medium_one_would() -> None:
+    assert not open_(take_in(tellings(5, severity=Severity.LOW)))
+    alert = take_in(tellings(3, severity=Severity.LOW, stage=Stage.MASA_TENANG)).alert
+    assert alert is not None
+    assert (alert.severity, alert.grounds) == (Severity.MEDIUM, RAISED)
+
+
+def test_what_two_of_three_call_graver_is_not_raised_beyond_what_they_say() -> None:
+    mixed = [*tellings(2), tellings(3, severity=Severity.LOW)[2]]
+    assert not open_(take_in(mixed))
+
+
+@pytest.mark.parametrize("severity", [Severity.HIGH, Severity.CRITICAL, Severity.NONE])
+def test_nothing_is_raised_to_critical_nor_out_of_nothing(severity: Severity) -> None:
+    alert = take_in(tellings(5, severity=severity)).alert
+    assert (alert.severity if alert else Severity.NONE) is severity
+
+
+@pytest.mark.parametrize("senders", [["", "", "", "", ""], ["a", "a", "a", "a", "b"], ["a", "b", "", "", ""]])
+def test_senders_that_are_unknown_or_the_same_raise_nothing(senders: list[str]) -> None:
+    told = [tellings(5, sender=sender)[number] for number, sender in enumerate(senders)]
+    assert not open_(take_in(told))
+
+
+def test_one_message_that_many_pass_on_raises_nothing_whatever_they_write_around_it() -> None:
+    edits = ("", "Diteruskan: ", "Info grup sebelah, tolong viralkan! ", "🙏🙏 ", "Pak tolong ditindak ya. ")
+    forwarded = [one for n, edit in enumerate(edits) for one in tellings(1, sender=f"p{n}", text=edit + WORDS[0])]
+    assert not open_(take_in(forwarded))
+
+
+def test_who_writes_three_texts_and_has_them_passed_on_is_still_one_sender() -> None:
+    written = tellings(5, sender="penulis")
+    passed_on = [tellings(5, sender=f"teman-{number}", since=VOTING_DAY + DAY)[number] for number in range(5)]
+    assert not open_(take_in([*written, *passed_on]))
+
+
+def test_different_incidents_do_not_corroborate_one_another() -> None:
+    apart = [tellings(3, incident=number)[number] for number in range(3)]
+    no_bursts = AlertingRules.model_validate({"flag": {"burst": {"incidents": 100}}})
+    assert not open_(take_in(apart, rules=no_bursts))
+
+
+@pytest.mark.parametrize("off", [0, None])
+def test_corroboration_can_be_turned_off(off: int | None) -> None:
+    rules = AlertingRules.model_validate({"flag": {"corroboration": {"senders": off}}})
+    assert not open_(take_in(tellings(5), rules=rules))
+    five = AlertingRules.model_validate({"flag": {"corroboration": {"senders": 5}}})
+    assert not open_(take_in(tellings(4), rules=five))
+    assert open_(take_in(tellings(5), rules=five))
+
+
+def test_an_open_alert_whose_incident_is_corroborated_rises_and_says_why() -> None:
+    burst = take_in([medium(VOTING_DAY + HOUR * n, sender=f"p{n}") for n in range(3)])
+    assert burst.alert is not None
+    told = decide.told(burst, [], RULES, VOTING_DAY + 3 * HOUR).case
+    first, second, third = tellings(3, since=VOTING_DAY + 4 * HOUR)
+    before = take_in([first, second], case=told)
+    outcome = decide.absorb(before, [news_of(third)], RULES, third.report.received_at)
+    assert [(event.event, event.reason) for event in outcome.events if isinstance(event, AlertEvent)] == [
+        ("evidence_added", ""),
+        ("severity_raised", f"high: {RAISED}"),
+    ]
+    due = decide.ring(outcome.case, third.report.received_at)
+    assert due.notify is Reason.SEVERITY
+    assert due.case.alert is not None
+    assert due.case.alert.news == RAISED
+    after = decide.told(due.case, [], RULES, third.report.received_at, reason=due.notify).case
+    assert after.alert is not None
+    assert after.alert.news == ""
+
+
+def test_another_incident_that_is_corroborated_takes_an_acknowledged_alert_up_again_once() -> None:
+    grave = take_in([an_assessment(severity=Severity.HIGH, at=VOTING_DAY)])
+    taken = decide.acknowledge(grave, actor="a", reason="", now=VOTING_DAY).case
+    known = take_in(tellings(2), case=taken)
+    assert state_of(known) is AlertState.ACKNOWLEDGED
+    told = take_in(tellings(3), case=known)
+    assert state_of(told) is AlertState.NOTIFIED
+    again = decide.acknowledge(told, actor="a", reason="", now=VOTING_DAY + 3 * HOUR).case
+    assert state_of(take_in(tellings(5)[3:], case=again)) is AlertState.ACKNOWLEDGED
+
+
+def test_an_incident_that_an_officer_has_closed_needs_three_more_who_have_not_told_before() -> None:
+    case = decide.resolve(take_in(tellings(3)), actor="a", reason="", now=VOTING_DAY + 3 * HOUR).case
+    again = take_in(tellings(5, since=VOTING_DAY + DAY), case=case)
+    assert not open_(again)
+    assert open_(take_in(tellings(6, since=VOTING_DAY + 2 * DAY)[5:], case=again))
+
+
+def test_forwards_beyond_what_is_remembered_do_not_push_out_who_tells_in_words_of_their_own() -> None:
+    rules = AlertingRules.model_validate({"memory": {"reports": 10}})
+    first, second, third = tellings(3)
+    flood = [
+        one
+        for number in range(40)
+        for one in tellings(1, sender=f"p{number}", since=VOTING_DAY + HOUR + timedelta(minutes=number + 1))
+    ]
+    assert open_(take_in([first, second, *flood, later(third, HOUR)], rules=rules))
+
+
+def test_texts_that_were_passed_on_are_known_for_copies_by_their_words() -> None:
+    alike_of: dict[str, list[bool]] = defaultdict(list)
+    forwarded_unchanged = 0
+    for name in ("incident_pairs", "incident_pairs_second"):
+        for line in (DATA / f"{name}.jsonl").read_text().splitlines():
+            pair = json.loads(line)
+            if pair["same"]:
+                same_words = hash_of_words(pair["first"]) == hash_of_words(pair["second"])
+                forwarded_unchanged += same_words and pair["kind"] == "forwarded"
+                alike_of[pair["kind"]].append(alike(map_of_words(pair["first"]), map_of_words(pair["second"])))
+    missed = {kind: found.count(False) for kind, found in alike_of.items()}
+    assert missed == {"forwarded": 0, "amount": 0, "news": 0, "shortened": 1, "retyped": 32, "translated": 9}
+    assert (forwarded_unchanged, len(alike_of["forwarded"])) == (1, 64)
+    assert alike(b"", map_of_words(WORDS[0]))
+    assert not any(alike(map_of_words(one), map_of_words(other)) for one, other in combinations(WORDS, 2))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), min_size=1, max_size=12),
+    st.lists(st.tuples(st.integers(0, 11), st.integers(1, 30)), max_size=12),
+)
+def test_who_passes_on_what_was_told_never_raises_it(
+    told: list[tuple[int, int]], passed: list[tuple[int, int]]
+) -> None:
+    reports = [
+        later(tellings(6, sender=f"warga-{sender}")[text], DAY * number) for number, (text, sender) in enumerate(told)
+    ]
+    copies = [
+        later(reports[which % len(reports)], HOUR * hours, sender=f"penerus-{number}")
+        for number, (which, hours) in enumerate(passed)
+    ]
+    together = sorted([*reports, *copies], key=lambda one: one.report.received_at)
+    assert open_(take_in(together)) == open_(take_in(reports))
