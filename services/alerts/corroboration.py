@@ -6,9 +6,10 @@ one for each sender that is known.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from uuid import UUID
 from zlib import crc32
 
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 from services.alerts.case import Sighting
 from shared.contracts import Severity
 
+_incident = attrgetter("incident_id.int")
 _WORD = re.compile(r"\w+")
 _WORDS = 60
 _BYTES = 32
@@ -72,7 +74,7 @@ def map_of_words(text: str) -> bytes:
 
 def alike(one: bytes, other: bytes) -> bool:
     """Whether texts with these maps of words may be copies of one message, edited, lengthened or shortened."""
-    return _alike(int.from_bytes(one, "big"), int.from_bytes(other, "big"))
+    return _is_copy(int.from_bytes(one, "big"), [int.from_bytes(other, "big")])
 
 
 def corroborated(sightings: Sequence[Sighting], senders: int) -> list[Corroborated]:
@@ -84,11 +86,15 @@ def corroborated(sightings: Sequence[Sighting], senders: int) -> list[Corroborat
     """
     if not senders:
         return []
+    incidents = list(map(_incident, sightings))
+    often = {incident for incident, count in Counter(incidents).items() if count >= senders}
+    if not often:
+        return []
     reports: dict[int, list[Sighting]] = defaultdict(list)
-    for sighting in sightings:
-        reports[sighting.incident_id.int].append(sighting)
-    found = (_corroborated(told, senders) for told in reports.values() if len(told) >= senders)
-    return [one for one in found if one]
+    for incident, sighting in zip(incidents, sightings, strict=True):
+        if incident in often:
+            reports[incident].append(sighting)
+    return [one for told in reports.values() if (one := _corroborated(told, senders))]
 
 
 def _corroborated(reports: Sequence[Sighting], needed: int) -> Corroborated | None:
@@ -110,7 +116,7 @@ def _in_own_words(reports: Sequence[Sighting]) -> list[Sighting]:
     own = []
     for report in reports:
         words = int.from_bytes(report.words, "big")
-        if not words or any(_alike(words, other) for other in wordings):
+        if _is_copy(words, wordings):
             continue
         if len(wordings) == _WORDINGS:
             break
@@ -122,6 +128,10 @@ def _in_own_words(reports: Sequence[Sighting]) -> list[Sighting]:
     return own
 
 
-def _alike(one: int, other: int) -> bool:
-    shorter = min(one.bit_count(), other.bit_count())
-    return not shorter or (one & other).bit_count() >= _ALIKE * shorter
+def _is_copy(words: int, wordings: Iterable[int]) -> bool:
+    """Whether a text may be a copy of one of these; what has no word at all is."""
+    length = words.bit_count()
+    for other in wordings:
+        if (words & other).bit_count() >= _ALIKE * min(length, other.bit_count()):
+            return True
+    return not words

@@ -501,21 +501,28 @@ def _sort_out(case: Case, news: Iterable[News]) -> tuple[list[News], list[News]]
 def _remembered(sightings: Sequence[Sighting], rules: AlertingRules, now: datetime) -> tuple[Sighting, ...]:
     """The sightings worth keeping. Where there are too many, copies go first, so a flood of one text hides no other."""
     kept = [sighting for sighting in sightings if sighting.at > now - rules.memory.length]
-    if len(kept) > rules.memory.reports:
-        firsts: dict[int, UUID] = {}
-        for sighting in sorted(kept, key=lambda sighting: (sighting.at, sighting.report_id.int)):
-            firsts.setdefault(sighting.text, sighting.report_id)
-        kept.sort(key=lambda sighting: (sighting.severity.rank, sighting.at), reverse=True)
-        copies: dict[UUID, int] = defaultdict(int)
-        ranked = []
-        for sighting in kept:
-            repeats = bool(sighting.text) and firsts[sighting.text] != sighting.report_id
-            ranked.append((sighting.spent, repeats, copies[sighting.incident_id], now - sighting.at, sighting))
-            copies[sighting.incident_id] += 1
-        ranked.sort(key=lambda entry: entry[:4])
-        kept = [entry[4] for entry in ranked[: rules.memory.reports]]
     kept.sort(key=lambda sighting: (sighting.at, sighting.report_id.int))
+    if len(kept) > rules.memory.reports:
+        kept = [kept[place] for place in sorted(_worth_keeping(kept)[: rules.memory.reports])]
     return tuple(kept)
+
+
+def _worth_keeping(sightings: Sequence[Sighting]) -> list[int]:
+    """The places of these sightings, which are in the order of receipt, whatever is worth most first."""
+    texts: set[int] = set()
+    repeats = []
+    for sighting in sightings:
+        repeats.append(sighting.text in texts)
+        if sighting.text:
+            texts.add(sighting.text)
+    copies: dict[int, int] = defaultdict(int)
+    ranked = []
+    ranks = [sighting.severity.rank for sighting in sightings]
+    for place in sorted(range(len(sightings)), key=lambda place: (ranks[place], place), reverse=True):
+        incident = sightings[place].incident_id.int
+        ranked.append((sightings[place].spent, repeats[place], copies[incident], -place))
+        copies[incident] += 1
+    return [-entry[3] for entry in sorted(ranked)]
 
 
 def _with_what_has_grown(case: Case, news: Iterable[News]) -> Case:
@@ -596,9 +603,10 @@ def _update(case: Case, alert: Alert, fresh: Sequence[Sighting], rules: Alerting
         severity = raised.severity
     rises = severity.rank > alert.severity.rank
     fresh_ids = {sighting.report_id for sighting in fresh}
-    known_incidents = {sighting.incident_id for sighting in own if sighting.report_id not in fresh_ids}
+    known_incidents = {sighting.incident_id.int for sighting in own if sighting.report_id not in fresh_ids}
     another_grave_one = not case.subject and any(
-        sighting.incident_id not in known_incidents and flags_alone(case, sighting, rules.flag) for sighting in fresh
+        sighting.incident_id.int not in known_incidents and flags_alone(case, sighting, rules.flag)
+        for sighting in fresh
     )
     newly_grave = _newly_grave(case, told, fresh_ids, rules)
     another_grave_one = another_grave_one or newly_grave is not None
@@ -720,7 +728,7 @@ def _rank(severity: Severity) -> int:
 
 
 def _incidents(sightings: Iterable[Sighting]) -> int:
-    return len({sighting.incident_id for sighting in sightings})
+    return len({sighting.incident_id.int for sighting in sightings})
 
 
 def _senders(sightings: Iterable[Sighting]) -> int:
