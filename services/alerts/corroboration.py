@@ -19,7 +19,7 @@ from services.alerts.case import Sighting
 from shared.contracts import Severity
 
 _incident = attrgetter("incident_id.int")
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 _WORDS = 60
 _BYTES = 32
 _BITS = _BYTES * 8

@@ -142,3 +142,22 @@ def test_what_is_no_time_is_refused_with_the_forms_that_are(capsys: pytest.Captu
 def test_the_same_alerts_have_the_same_ids_as_in_the_service() -> None:
     report = an_assessment(at=VOTING_DAY, report_id=UUID(int=5))
     assert replayed([report])[0].alert_id == replayed([report, an_assessment(at=VOTING_DAY + HOUR)])[0].alert_id
+
+
+def test_the_replay_sees_an_incident_that_is_corroborated_and_what_turning_that_off_would_miss() -> None:
+    texts = (
+        "Semalam pak camat membagikan amplop isi seratus ribu di balai desa",
+        "Amplop tadi diserahkan kepada tetangga saya, titipan paslon dua",
+        "Petugas kecamatan keliling rumah membawa uang supaya orang memilih nomor 2",
+    )
+    told = [
+        an_assessment(
+            severity=Severity.MEDIUM, at=VOTING_DAY + HOUR * number, incident_id=UUID(int=7), sender=f"warga-{number}",
+            text=text, evidence="",
+        )
+        for number, text in enumerate(texts)
+    ]  # fmt: skip
+    (raised,) = replayed(told)
+    assert (raised.cause, raised.severity, raised.opened_at) == ("single", Severity.HIGH, VOTING_DAY + 2 * HOUR)
+    assert raised.why.startswith("satu kejadian dilaporkan 3 pengirim yang berbeda")
+    assert compare([raised], replayed(told, flag={"corroboration": {"senders": 0}})) == ([], [raised])
