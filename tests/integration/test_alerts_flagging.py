@@ -3,8 +3,10 @@
 import json
 import shutil
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -26,6 +28,7 @@ from services.alerts.store import PREFIX, CaseStore, case_key
 from services.alerts.watch import Watch
 from services.archive.migrate import migrate, read_migrations
 from services.archive.rows import report_row
+from services.ingest.incidents import Incidents
 from shared.bus.message import Message
 from shared.bus.outbox import Outbox
 from shared.bus.streams import ALERT_EVENTS
@@ -35,6 +38,7 @@ from shared.settings import DEPLOY_DIR, Settings, get_settings
 from shared.warehouse import Warehouse
 from tests.assessments import AMBON, BALANGAN, VOTING_DAY, an_assessment
 from tests.backends import ClickHouseServer
+from tests.integration.test_incidents import edits, joined
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -212,6 +216,35 @@ async def test_the_service_starts_with_all_of_it(redis_url: str, tmp_path: Path)
         shutil.copy(DEPLOY_DIR / "config" / name, tmp_path)
     service = service_app.build(Settings(redis_url=redis_url, config_dir=tmp_path))  # type: ignore[arg-type]
     assert service.name == "alerts"
+
+
+async def test_what_hundreds_pass_on_flags_nothing_and_three_who_tell_of_one_event_themselves_do(redis: Redis) -> None:
+    desk, incidents = Desk(redis), Incidents(redis, clock=VOTING_DAY.timestamp)
+
+    async def take(*texts: str) -> set[UUID]:
+        """Take in each text from a sender of its own, under the incident that ingest finds for it; gives those."""
+        found = await joined(incidents, *texts)
+        for text, incident in zip(texts, found, strict=True):
+            sender = sha256(text.encode()).hexdigest()[:24]
+            await desk.take(
+                an_assessment(
+                    severity=Severity.MEDIUM, at=VOTING_DAY, incident_id=incident, sender=sender, text=text, evidence=""
+                )
+            )
+        return set(found)
+
+    passed_on = await take(*edits(200))
+    told = await take(
+        "Kepala Desa Lingsir mengumpulkan ketua RT di balai desa, minta warga diarahkan pilih nomor urut 1.",
+        "Pak kades Lingsir kumpulkan semua RT di balai desa supaya warganya memilih paslon 1",
+    )
+    assert await desk.events() == []
+    told |= await take("Ketua RT se-Lingsir dikumpulkan kades, disuruh arahkan pilihan ke nomor 1")
+
+    assert (len(passed_on), len(told)) == (1, 1)
+    (opened,) = [event for event in await desk.events() if event["event"] == "opened"]
+    assert opened["severity"] == "high"
+    assert opened["reason"].startswith("single: satu kejadian dilaporkan 3 pengirim yang berbeda")
 
 
 # The replay

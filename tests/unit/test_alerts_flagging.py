@@ -20,11 +20,15 @@ from services.alerts.baseline import DAY, Background, Rate, Tally, decayed_days
 from services.alerts.case import Case, Cause, News, Reason
 from services.alerts.corroboration import alike, map_of_words
 from services.alerts.intake import concerns, hash_of_words, news_of
+from services.alerts.render import Renderer
 from services.alerts.rules import AlertingRules, Level, Usual
+from shared.calendar import Calendar
 from shared.contracts import AlertEvent, AlertState, Assessment, Region, RiskClass, Severity, Stage
+from shared.settings import DEPLOY_DIR
 from tests.assessments import BALANGAN, VOTING_DAY, an_assessment
 
 RULES = AlertingRules()
+CALENDAR = Calendar.load(DEPLOY_DIR / "config" / "calendar.yaml")
 DATA = Path(__file__).parents[1] / "data"
 HOUR = timedelta(hours=1)
 SOUTH_KALIMANTAN = Region(code="63", name="Provinsi Kalimantan Selatan", level="province", confidence=1)
@@ -401,6 +405,18 @@ def test_what_two_of_three_call_graver_is_not_raised_beyond_what_they_say() -> N
     assert not open_(take_in(mixed))
 
 
+def test_one_who_makes_less_of_it_takes_nothing_from_three_who_agree() -> None:
+    alert = take_in([tellings(1, severity=Severity.LOW)[0], *tellings(4)[1:]]).alert
+    assert alert is not None
+    assert alert.severity is Severity.HIGH
+
+
+def test_a_report_without_words_counts_for_nothing_and_hides_nothing() -> None:
+    wordless = tellings(1, sender="foto", text="...", since=VOTING_DAY - HOUR)
+    assert not open_(take_in([*wordless, *tellings(3)[1:]]))
+    assert open_(take_in([*wordless, *tellings(3)]))
+
+
 @pytest.mark.parametrize("severity", [Severity.HIGH, Severity.CRITICAL, Severity.NONE])
 def test_nothing_is_raised_to_critical_nor_out_of_nothing(severity: Severity) -> None:
     alert = take_in(tellings(5, severity=severity)).alert
@@ -454,10 +470,22 @@ def test_an_open_alert_whose_incident_is_corroborated_rises_and_says_why() -> No
     due = decide.ring(outcome.case, third.report.received_at)
     assert due.notify is Reason.SEVERITY
     assert due.case.alert is not None
-    assert due.case.alert.news == RAISED
+    text = Renderer(lambda: CALENDAR).render(due.case, due.notify, RULES, third.report.received_at)
+    assert f"tingkatnya naik menjadi TINGGI; {RAISED}." in text.plain
+    assert f"Tingkatnya naik menjadi TINGGI; {RAISED}." in text.short
     after = decide.told(due.case, [], RULES, third.report.received_at, reason=due.notify).case
     assert after.alert is not None
     assert after.alert.news == ""
+
+
+def test_an_alert_that_rises_before_it_is_first_told_says_both_reasons() -> None:
+    burst = take_in([medium(VOTING_DAY, sender=f"p{n}") for n in range(3)])
+    case = take_in(tellings(3, since=VOTING_DAY + HOUR), case=burst)
+    due = decide.ring(case, VOTING_DAY + 3 * HOUR)
+    assert due.notify is Reason.FIRST
+    plain = Renderer(lambda: CALENDAR).render(due.case, due.notify, RULES, VOTING_DAY + 3 * HOUR).plain
+    assert "peringatan pertama; 3 kejadian dalam 48 jam" in plain
+    assert f"3 teks; {RAISED}." in plain
 
 
 def test_another_incident_that_is_corroborated_takes_an_acknowledged_alert_up_again_once() -> None:
