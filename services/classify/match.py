@@ -26,6 +26,8 @@ _LONGEST_SENTENCE = 70
 """Words; a longer run without punctuation is cut, so that time stays linear in the length of a text."""
 MOST_SPELLINGS = 60_000
 """Spellings known before all are forgotten, so that memory stays flat however many texts come."""
+MOST_LETTERS = 2_000_000
+"""Letters of all spellings together before they are forgotten: a word may be as long as a text."""
 _ABBREVIATIONS = frozenset(
     (
         "kec",
@@ -225,6 +227,7 @@ class Matcher:
         self._shapes: dict[tuple[str, ...], Spelling] = {}
         # What is known of each spelling, by its number.
         self._learnt = 0
+        self._letters = 0
         self._kinds = np.zeros(0, dtype=np.uint8)
         self._abbreviations = np.zeros(0, dtype=np.bool_)
         self._questions = np.zeros(0, dtype=np.bool_)
@@ -300,6 +303,7 @@ class Matcher:
         followers = [_bloom(key for state in one.begins for key in trie.followers[state]) for one in fresh]
         self._followers = entered(self._followers, first, followers)
         self._following = entered(self._following, first, [_bloom(one.goes_on) for one in fresh])
+        self._letters += sum([len(one.word) for one in fresh])
         self._learnt = len(self._spellings)
 
     def know(self, pieces: Iterable[str]) -> list[Spelling]:
@@ -311,7 +315,7 @@ class Matcher:
 
     def scan(self, texts: Sequence[str]) -> Scan:
         """The words of texts, their sentences, and the concepts in them, longer phrases hiding shorter ones."""
-        if len(self._spellings) > MOST_SPELLINGS:
+        if len(self._spellings) > MOST_SPELLINGS or self._letters > MOST_LETTERS:
             self._forget()
         parts = [self._cut(text) for text in texts]
         numbers = np.fromiter(chain.from_iterable(map(_NUMBERS, chain.from_iterable(parts))), dtype=np.int64)

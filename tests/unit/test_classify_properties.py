@@ -179,3 +179,13 @@ def test_a_text_is_judged_the_same_once_the_words_of_others_are_forgotten(monkey
     for text in [json.loads(line)["text"] for line in lines[:60]]:
         assert forgetful.judge(text) == CLASSIFIER.judge(text)
     assert len(forgetful._matcher._spellings) < 200
+
+
+def test_endless_words_are_forgotten_long_before_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(match, "MOST_LETTERS", 100_000)
+    forgetful = Classifier(CLASSIFIER.pack, TextModel.load())
+    for number in range(12):
+        forgetful.judge(f"x{number}" + "y" * LONGEST_TEXT)
+    assert sum(len(spelling.word) for spelling in forgetful._matcher._spellings) <= 100_000 + LONGEST_TEXT
+    text = "camat membagikan uang kepada warga agar memilih paslon nomor 2"
+    assert forgetful.judge(text) == CLASSIFIER.judge(text)
