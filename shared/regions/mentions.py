@@ -147,9 +147,19 @@ def cut(text: str) -> Words:
         stop = lower.index(".", stop + 1)
         if stop and lower[stop - 1] in _ABBREVIATIONS:
             no_stops.append(stop)
-    for stop in reversed(no_stops):
-        del spelt[stop], lower[stop]
+    if no_stops:
+        spelt, lower = _without(no_stops, spelt), _without(no_stops, lower)
     return Words(spelt, lower, has_case)
+
+
+def _without(places: list[int], words: list[str]) -> list[str]:
+    """The words but for those at `places`, which are in order."""
+    kept: list[str] = []
+    begin = 0
+    for place in places:
+        kept += words[begin:place]
+        begin = place + 1
+    return kept + words[begin:]
 
 
 class MentionFinder:

@@ -179,6 +179,7 @@ def test_a_long_text_takes_time_in_proportion_to_its_length(resolver: RegionReso
         "\n",
         "- ",
         "http://a.co ",
+        "no.",
         "kota ",
     ]
     for piece in pieces:
