@@ -49,7 +49,7 @@ Vector = NDArray[np.float32]
 
 def bucket(feature: str) -> int:
     """The bucket of a feature's weights; the same on every machine."""
-    return zlib.crc32(feature.encode()) % BUCKETS
+    return zlib.crc32(feature.encode(errors="surrogatepass")) % BUCKETS
 
 
 def whole_features(spelling: Spelling) -> list[int]:
@@ -64,7 +64,7 @@ def group_features(spellings: Sequence[Spelling]) -> tuple[Numbers, Numbers]:
     """
     words = ["" if one.word.startswith("<") else one.word[:LONGEST_WORD].replace(" ", "_") for one in spellings]
     text = "".join([f" {word}" for word in words]) + " "
-    letters = np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.uint64)
+    letters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
     spaces = letters == ord(" ")
     word_of = np.cumsum(spaces) - 1
     buckets: list[Numbers] = []
@@ -88,7 +88,8 @@ def group_features(spellings: Sequence[Spelling]) -> tuple[Numbers, Numbers]:
 
 
 def _pair_hash(spelling: Spelling) -> int:
-    return zlib.crc32((spelling.keys[-1] if spelling.keys else spelling.word).encode())
+    whole = spelling.keys[-1] if spelling.keys else spelling.word
+    return zlib.crc32(whole.encode(errors="surrogatepass"))
 
 
 def pair_feature(first: Spelling, second: Spelling) -> int:

@@ -189,3 +189,11 @@ def test_endless_words_are_forgotten_long_before_they_are_many(monkeypatch: pyte
     assert sum(len(spelling.word) for spelling in forgetful._matcher._spellings) <= 100_000 + LONGEST_TEXT
     text = "camat membagikan uang kepada warga agar memilih paslon nomor 2"
     assert forgetful.judge(text) == CLASSIFIER.judge(text)
+
+
+@pytest.mark.parametrize("link", ["https://x.id/\ud800", "www.x.id/\udfff"])
+def test_half_a_character_in_a_link_costs_no_text_its_judgement(link: str) -> None:
+    classifier = Classifier(CLASSIFIER.pack, TextModel.load())
+    assert not classifier.judge(link).is_violation_report
+    for text in ACCUSATIONS:
+        assert classifier.judge(text) == CLASSIFIER.judge(text)
