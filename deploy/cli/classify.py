@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 from rich.table import Table
 from rich.text import Text
 
@@ -87,8 +87,11 @@ def classify(
     if jsonl is not None:
         items = list(read_jsonl(jsonl))
         asked = (_asked(item, f"{jsonl}, line {number}") for number, item in items)
-        for (_, item), answer in zip(items, classifier.answer(asked), strict=True):
-            sys.stdout.write(json_line({"id": item.get("id"), **answer.document()}) + "\n")
+        for (number, item), answer in zip(items, classifier.answer(asked), strict=True):
+            try:
+                sys.stdout.write(json_line({"id": item.get("id"), **answer.document()}) + "\n")
+            except PydanticSerializationError as error:
+                fail(f"{jsonl}, line {number}: its `id` cannot be written as JSON: {error}")
         return
     content = sys.stdin.buffer.read().decode("utf-8", "replace") if text == "-" else text or ""
     [answer] = classifier.answer([Asked(content)])
