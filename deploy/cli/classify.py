@@ -52,7 +52,6 @@ class TextClassifier:
         self._resolver = RegionResolver.load()
         self._classifier = Classifier.load()
         self._calendar = Calendar.load(get_settings().config_file("calendar.yaml"))
-        settle_memory()
 
     def answer(self, asked: Iterable[Asked]) -> Iterator[Answer]:
         """The answers to texts, in their order; as many are read ahead as the service reads at once."""
@@ -85,6 +84,7 @@ def classify(
         raise typer.BadParameter("give a text (or -), or --jsonl FILE")
     classifier = TextClassifier()
     if jsonl is not None:
+        settle_memory()
         items = list(read_jsonl(jsonl))
         asked = (_asked(item, f"{jsonl}, line {number}") for number, item in items)
         for (number, item), answer in zip(items, classifier.answer(asked), strict=True):

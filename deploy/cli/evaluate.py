@@ -1,6 +1,5 @@
 """`salingjaga evaluate`: how good the classifier is on labelled texts."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic_core import to_jsonable_python
 from rich.table import Table
 from rich.text import Text
 
-from deploy.cli.classify import Asked, TextClassifier, json_line, read_jsonl
+from deploy.cli.classify import Asked, TextClassifier, read_jsonl
 from deploy.cli.console import err, fail, out, printable
 from services.classify.evaluate import Evaluation, Mistake, Sheet
 from services.classify.evaluate import evaluate as measure
@@ -60,7 +60,7 @@ def page(evaluation: Evaluation) -> str:
 def _measured(items: Sequence[dict[str, Any]]) -> Evaluation:
     with err.status(f"Classifying {len(items)} texts ..."):
         answers = TextClassifier().answer(Asked(item["text"]) for item in items)
-        return measure(items, [json.loads(json_line(answer.document())) for answer in answers])
+        return measure(items, [to_jsonable_python(answer.document(), by_alias=True) for answer in answers])
 
 
 def _labelled(path: Path, name_file: bool) -> Iterator[dict[str, Any]]:

@@ -32,14 +32,18 @@ class Lists:
         self._items = np.zeros(0, dtype=np.int64)
         self._first = np.zeros(0, dtype=np.int64)
         self._lengths = np.zeros(0, dtype=np.int64)
+        self._count = 0
+        self._count_of_items = 0
 
     def extend(self, lists: Sequence[Sequence[int]]) -> None:
         """Add the lists of the spellings that come next."""
         lengths = np.array([len(one) for one in lists], dtype=np.int64)
-        first = len(self._items) + np.cumsum(lengths) - lengths
-        self._items = np.concatenate([self._items, np.fromiter(chain.from_iterable(lists), dtype=np.int64)])
-        self._first = np.concatenate([self._first, first])
-        self._lengths = np.concatenate([self._lengths, lengths])
+        items = np.fromiter(chain.from_iterable(lists), dtype=np.int64)
+        self._items = entered(self._items, self._count_of_items, items)
+        self._first = entered(self._first, self._count, self._count_of_items + np.cumsum(lengths) - lengths)
+        self._lengths = entered(self._lengths, self._count, lengths)
+        self._count += len(lengths)
+        self._count_of_items += len(items)
 
     def of(self, spellings: Numbers) -> tuple[Numbers, Numbers]:
         """The lists of spellings, one after the other: for each item which of the spellings it belongs to, and it."""

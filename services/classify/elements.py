@@ -439,13 +439,12 @@ class Reader:
         """
         masks, text_of = reading.sentence_masks, reading.text_of_sentence
         filled: list[list[Filled]] = [[] for _ in reading.masks]
-        some = showing(masks, ~np.zeros_like(masks[:, :1]))
+        some: Flags = np.bitwise_or.reduce(masks, axis=0) != 0
         single = np.flatnonzero(some)
         pairs = np.flatnonzero(some[:-1] & some[1:] & (text_of[:-1] == text_of[1:]))
         # What no text as a whole shows, no part of it does.
-        open_frames = np.ones((len(self.frames), len(filled)), dtype=np.bool_)
-        frames, texts = self._shown(open_frames, reading.text_masks)
-        open_frames[:] = False
+        open_frames = np.zeros((len(self.frames), len(filled)), dtype=np.bool_)
+        frames, texts = self._shown(~open_frames, reading.text_masks)
         allowed = ~showing(reading.text_masks[:, texts], self._unless[:, frames])
         open_frames[frames[allowed], texts[allowed]] = True
         self._fill(reading, single, masks[:, single], open_frames, filled, joined=False)
