@@ -72,9 +72,18 @@ def map_of_words(text: str) -> bytes:
     return bits.to_bytes(_BYTES, "big") if bits else b""
 
 
-def alike(one: bytes, other: bytes) -> bool:
-    """Whether texts with these maps of words may be copies of one message, edited, lengthened or shortened."""
-    return _is_copy(int.from_bytes(one, "big"), [int.from_bytes(other, "big")])
+def is_copy(words: int, wordings: Iterable[int]) -> bool:
+    """Whether a text may be a copy of one of these, edited, lengthened or shortened; what has no word at all is.
+
+    Args:
+        words: its map of words, as a number.
+        wordings: those of the others.
+    """
+    length = words.bit_count()
+    for other in wordings:
+        if (words & other).bit_count() >= _ALIKE * min(length, other.bit_count()):
+            return True
+    return not words
 
 
 def corroborated(sightings: Sequence[Sighting], senders: int) -> list[Corroborated]:
@@ -116,7 +125,7 @@ def _in_own_words(reports: Sequence[Sighting]) -> list[Sighting]:
     own = []
     for report in reports:
         words = int.from_bytes(report.words, "big")
-        if _is_copy(words, wordings):
+        if is_copy(words, wordings):
             continue
         if len(wordings) == _WORDINGS:
             break
@@ -126,12 +135,3 @@ def _in_own_words(reports: Sequence[Sighting]) -> list[Sighting]:
             if not report.spent:
                 own.append(report)
     return own
-
-
-def _is_copy(words: int, wordings: Iterable[int]) -> bool:
-    """Whether a text may be a copy of one of these; what has no word at all is."""
-    length = words.bit_count()
-    for other in wordings:
-        if (words & other).bit_count() >= _ALIKE * min(length, other.bit_count()):
-            return True
-    return not words
