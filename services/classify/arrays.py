@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain
+from struct import iter_unpack
 from typing import Any, TypeVar
 
 import numpy as np
@@ -57,6 +58,13 @@ def rows_of(masks: Sequence[int], rows: int) -> Masks:
     """Bit masks as columns of an array."""
     octets = b"".join([mask.to_bytes(8 * rows, "little") for mask in masks])
     return np.frombuffer(octets, dtype="<u8").reshape(len(masks), rows).T
+
+
+def numbers_of(masks: Masks) -> list[int]:
+    """Each of the masks as one number, the opposite of `rows_of`."""
+    width = 8 * len(masks)
+    from_octets = int.from_bytes
+    return [from_octets(octets, "little") for (octets,) in iter_unpack(f"{width}s", masks.T.tobytes())]
 
 
 def showing(masks: Masks, some: Masks) -> Flags:

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import itemgetter
-from struct import iter_unpack
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.arrays import Flags, Masks, Numbers, entered, rows_of, showing
+from services.classify.arrays import Flags, Masks, Numbers, entered, numbers_of, rows_of, showing
 from services.classify.match import Scan, Spelling
 from services.classify.pack import ROLES, FrameRule, RulePack
 
@@ -219,6 +219,8 @@ class Reader:
         self._frames_of: dict[str, list[Frame]] = {}
         for frame in self.frames:
             self._frames_of.setdefault(frame.rule.code, []).append(frame)
+        self._codes = {code: number for number, code in enumerate(self._frames_of)}
+        self._code_of_frame = np.array([self._codes[frame.code] for frame in self.frames], dtype=np.int64)
         # For each slot, rarest first, what every frame needs there; a frame with fewer slots needs anything.
         anything = (1 << len(concepts)) - 1
         slots = max((len(frame.needs) for frame in self.frames), default=0)
@@ -277,7 +279,7 @@ class Reader:
         return Reading(
             scan=scan,
             text_masks=text_masks,
-            masks=_numbers(text_masks),
+            masks=numbers_of(text_masks),
             sentence_masks=sentence_masks,
             text_of_sentence=text_of_sentence,
             sentence_bounds=np.searchsorted(text_of_sentence, np.arange(texts + 1)).tolist(),
@@ -290,7 +292,7 @@ class Reader:
         found = [np.flatnonzero(showing(scan.hit_masks, self._rows(rewrite[0]))) for rewrite in self._rewrites]
         if not any(map(len, found)):
             return
-        whole = _numbers(_together(scan.hit_masks, text_of_hit, texts))
+        whole = numbers_of(_together(scan.hit_masks, text_of_hit, texts))
         for (concept, when, then, otherwise), hits in zip(self._rewrites, found, strict=True):
             meant = [then if whole[text] & when else otherwise for text in text_of_hit[hits].tolist()]
             self._give(
@@ -431,11 +433,15 @@ class Reader:
             sum(1 for need in frame.needs if mask & need) / len(frame.needs) for frame in self._frames_of[code]
         )  # fmt: skip
 
-    def fill(self, reading: Reading) -> list[list[Filled]]:
+    def fill(self, reading: Reading, codes: Sequence[Iterable[str]]) -> list[list[Filled]]:
         """Of each text every frame that it fills, with its closest filling in each place.
 
         A place is a sentence, or two neighbours for frames that no single one fills; of the frames of a code the
         likeliest counts there.
+
+        Args:
+            reading: of the texts.
+            codes: of each text those whose frames are looked for.
         """
         masks, text_of = reading.sentence_masks, reading.text_of_sentence
         filled: list[list[Filled]] = [[] for _ in reading.masks]
@@ -443,9 +449,13 @@ class Reader:
         single = np.flatnonzero(some)
         pairs = np.flatnonzero(some[:-1] & some[1:] & (text_of[:-1] == text_of[1:]))
         # What no text as a whole shows, no part of it does.
-        open_frames = np.zeros((len(self.frames), len(filled)), dtype=np.bool_)
-        frames, texts = self._shown(~open_frames, reading.text_masks)
+        wanted = [[self._codes[code] for code in some] for some in codes]
+        wanted_of = np.repeat(np.arange(len(filled)), list(map(len, wanted)))
+        asked = np.zeros((len(self._codes), len(filled)), dtype=np.bool_)
+        asked[np.fromiter(chain.from_iterable(wanted), dtype=np.int64), wanted_of] = True
+        frames, texts = self._shown(asked[self._code_of_frame], reading.text_masks)
         allowed = ~showing(reading.text_masks[:, texts], self._unless[:, frames])
+        open_frames = np.zeros((len(self.frames), len(filled)), dtype=np.bool_)
         open_frames[frames[allowed], texts[allowed]] = True
         self._fill(reading, single, masks[:, single], open_frames, filled, joined=False)
         open_frames &= self._joins[:, None]
@@ -479,7 +489,7 @@ class Reader:
             numbers.tolist(),
             texts[places].tolist(),
             sentences[places].tolist(),
-            _numbers(masks[:, places]),
+            numbers_of(masks[:, places]),
             strict=True,
         ):
             frame = self.frames[number]  # likeliest first
@@ -505,13 +515,6 @@ def _together(masks: Masks, groups: Numbers, count: int) -> Masks:
         first = np.flatnonzero(np.diff(groups, prepend=-1))
         together[:, groups[first]] = np.bitwise_or.reduceat(masks, first, axis=1)
     return together
-
-
-def _numbers(masks: Masks) -> list[int]:
-    """Each mask as one number."""
-    width = 8 * len(masks)
-    from_octets = int.from_bytes
-    return [from_octets(octets, "little") for (octets,) in iter_unpack(f"{width}s", masks.T.tobytes())]
 
 
 def _any(bits: Iterable[int]) -> int:

@@ -30,18 +30,11 @@ LONGEST_TEXT = 30_000
 _URGENT_STAGES = frozenset({Stage.MASA_TENANG, Stage.PUNGUT_HITUNG, Stage.PSU})
 _MOST_CHARACTERS = 200_000
 """Characters that are judged together, so that memory stays small however long the texts are."""
-_RULE_WEIGHT = 0.15
-_RULE_OFFSET = 0.65
+_RULE_WEIGHT = 0.1
 _RULE_RANGE = (-2.0, 4.0)
 """How much the best filled frame moves the model's log-odds of a violation, and within which limits."""
-_PLAIN_DENIAL = -0.4
-_DENIAL_COST = 0.25
-"""Where signs of tone push every filled frame below the first, the model must be surer by the second."""
 _LEAST_SHOWN = 0.25
-_MORE_SHOWN = 0.75
 _UNSUPPORTED = -0.1
-_CLASS_WEIGHT = 0.15
-_CODE_WEIGHT = 0.1
 _CODE_THRESHOLD = -2.0
 _PRIORITY_STEP = 0.25
 """Log-odds by which a less specific code of a group must be more likely to be preferred."""
@@ -187,14 +180,15 @@ class Classifier:
         toned = showing(reading.text_masks[:, :, None], self._sign_masks[:, None, :])
         for text, sign in zip(*map(np.ndarray.tolist, np.nonzero(toned)), strict=True):
             cases[text].signs.append(self._signs[sign])
-        opinions = self.model.opinions(reading, least=_CODE_THRESHOLD - _CODE_WEIGHT * _RULE_RANGE[0])
+        opinions = self.model.opinions(reading, least=_CODE_THRESHOLD)
+        likely = list(map(self._likely, opinions))
         candidates = [
             self._best_per_code([self._weigh(one, case.signs) for one in filled])
-            for filled, case in zip(self._reader.fill(reading), cases, strict=True)
+            for filled, case in zip(self._reader.fill(reading, likely), cases, strict=True)
         ]
         views = [
-            self._combine(opinion, best, case.mask)
-            for opinion, best, case in zip(opinions, candidates, cases, strict=True)
+            self._combine(opinion, codes, best, case.mask)
+            for opinion, codes, best, case in zip(opinions, likely, candidates, cases, strict=True)
         ]
         for view in views:
             view.chance = _probability(self.model.certainty * view.violation)
@@ -239,7 +233,19 @@ class Classifier:
                     found.pop(code, None)
         return found
 
-    def _combine(self, opinion: Opinion, candidates: Mapping[str, _Candidate], mask: int) -> _View:
+    def _likely(self, opinion: Opinion) -> dict[str, float]:
+        """The codes that may hold, with log-odds above the threshold; none where no frame could make it a violation."""
+        if opinion.violation + _RULE_WEIGHT * _RULE_RANGE[1] < 0:
+            return {}
+        likely = {code: opinion.code(code) - _CODE_THRESHOLD for code in opinion.likely}
+        primary = opinion.primary
+        if not any(self._codes[code].risk_class == primary for code in likely):
+            likely[max(self._codes_of[primary], key=opinion.code)] = 0.0
+        return likely
+
+    def _combine(
+        self, opinion: Opinion, likely: Mapping[str, float], candidates: Mapping[str, _Candidate], mask: int
+    ) -> _View:
         """What frames and model say together: log-odds of a violation, its class, and the codes that hold."""
         low, high = _RULE_RANGE
         best = -math.inf
@@ -248,49 +254,29 @@ class Classifier:
             logit, risk_class = candidate.logit, candidate.code.risk_class
             best = max(best, logit)
             rules[risk_class] = max(rules[risk_class], logit)
-        violation = opinion.violation - (_DENIAL_COST if candidates and best <= _PLAIN_DENIAL else 0)
-        violation += _RULE_WEIGHT * (min(high, max(low, best)) - _RULE_OFFSET)
-        classes = {c: score + _CLASS_WEIGHT * (rules[c] + 1) for c, score in opinion.classes.items()}
-        primary = max(_CLASS_ORDER, key=classes.__getitem__)
+        violation = opinion.violation + _RULE_WEIGHT * min(high, max(low, best))
+        primary = opinion.primary
         if violation < 0:
-            return _View(violation, classes, primary, {})
-        worth = {*opinion.likely, *candidates}
-        scores = {code: self._code_score(opinion, candidates, code) for code in worth}
-        codes = {code: score for code, score in scores.items() if score >= 0}
-        if not any(self._codes[code].risk_class == primary for code in codes):
-            of_primary = {code: self._code_score(opinion, candidates, code) for code in self._codes_of[primary]}
-            nearest = max(of_primary, key=of_primary.__getitem__)
-            codes[nearest] = max(0.0, of_primary[nearest])
+            return _View(violation, opinion.classes, primary, {})
         # An official who threatens offends against neutrality first: his office is what makes the threat.
-        if primary == RiskClass.OTHER_RISK and "intimidation" in codes:
-            officials = [c for c in codes if self._codes[c].risk_class == RiskClass.NEUTRALITY and c in candidates]
+        if primary == RiskClass.OTHER_RISK and "intimidation" in likely:
+            officials = [c for c in likely if self._codes[c].risk_class == RiskClass.NEUTRALITY and c in candidates]
             if officials:
                 primary = RiskClass.NEUTRALITY
         # Whoever hands out money for votes: the act is what is punished hardest (187A), whatever his office, unless the
         # text tells more plainly of something else he did.
-        handouts = [c.logit for code, c in candidates.items() if code in codes and c.code.handout]
+        handouts = [c.logit for c in candidates.values() if c.code.handout]
         if primary == RiskClass.NEUTRALITY and handouts and max(handouts) >= max(rules[primary] - 1, _PLAIN_HANDOUT):
             primary = RiskClass.MONEY_POLITICS
-        # The model alone accuses nobody: of the main thing a part must be in the words where no frame has found it, and
-        # nearly all of whatever it adds to that.
-        main_is_stated = any(self._codes[code].risk_class == primary for code in codes if code in candidates)
+        # The model alone accuses nobody: a part of each offence must stand in the words where no frame has found it.
         codes = {
             code: score
-            for code, score in codes.items()
-            if code in candidates
-            or self._reader.share_shown(code, mask)
-            >= (_MORE_SHOWN if main_is_stated or self._codes[code].risk_class != primary else _LEAST_SHOWN)
+            for code, score in likely.items()
+            if code in candidates or self._reader.share_shown(code, mask) >= _LEAST_SHOWN
         }
         if not any(self._codes[code].risk_class == primary for code in codes):
             violation = min(violation, _UNSUPPORTED)
-        return _View(violation, classes, primary, codes)
-
-    @staticmethod
-    def _code_score(opinion: Opinion, candidates: Mapping[str, _Candidate], code: str) -> float:
-        """How far a code is above the threshold at which it holds, by model and frame together."""
-        low = _RULE_RANGE[0]
-        rule = max(low, candidates[code].logit) if code in candidates else low
-        return opinion.code(code) + _CODE_WEIGHT * rule - _CODE_THRESHOLD
+        return _View(violation, opinion.classes, primary, codes)
 
     # -- judgements
 
@@ -477,16 +463,6 @@ def _evidence(spans: Sequence[tuple[int, int]], case: _Case) -> tuple[Evidence, 
     return _EVIDENCE.validate_python(
         [{"start": start, "end": end, "text": case.text[start:end]} for start, end in merged]
     )  # fmt: skip
-
-
-def names_in(mask: int, names: Sequence[str]) -> list[str]:
-    """Names of the concepts in a mask, in the order of the pack."""
-    found = []
-    while mask:
-        lowest = mask & -mask
-        found.append(names[lowest.bit_length() - 1])
-        mask ^= lowest
-    return found
 
 
 def compile_lexicon(pack: RulePack, concepts: dict[str, int]) -> Matcher:

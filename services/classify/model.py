@@ -1,22 +1,23 @@
 """The trained part: how a text as a whole sounds, learnt from the project's corpus.
 
-Frames read what a sentence states; a linear model over words, letter groups and concepts judges what rules cannot list:
-whether the text asserts an event at all, and of which kind. It is served as plain arrays: every spelling's share of the
-scores is summed once and kept with the spelling, so that a text costs a few vector additions.
+Frames read what a sentence states; a small neural network over words, letter groups and concepts judges what rules
+cannot list: whether the text asserts an event at all, and of which kind. It is served as plain arrays: what a spelling
+adds to the hidden units is summed once and kept with the spelling, so that a text costs a few vector additions.
 """
 
 import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from itertools import chain, combinations, islice, pairwise, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from services.classify.arrays import Numbers, entered
+from services.classify.arrays import Masks, Numbers, entered, numbers_of
 from services.classify.elements import Reading
 from services.classify.match import Scan, Spelling
 from shared.config.errors import ConfigError
@@ -26,13 +27,11 @@ DEFAULT_MODEL = Path(__file__).parent / "model.npz"
 BUCKETS = 1 << 18
 WHOLE_WORD = 2.0
 """Value of a whole word or lexicon key beside its groups of letters, of which it has many."""
-WORDS, PAIRS, ENDS, CONCEPTS = 1.5, 1.0, 0.7, 0.4
+WORDS, PAIRS, ENDS, CONCEPTS, TOGETHER = 1.5, 1.0, 0.7, 0.4, 0.8
 """Lengths of the blocks of features of a text. Concepts count least: the rules were written with a part of the corpus,
-where they are surer than elsewhere."""
+where they are surer than elsewhere. `TOGETHER` are two concepts in one sentence: who gives is a matter of these."""
 END_WORDS = 6
 """Words at the beginning and at the end of a text that count as such besides."""
-_WORDS_AT_ONCE = 500
-"""Spellings whose features are summed together, so that memory stays small when many are new."""
 _SHORT_WORD = 2
 """Letters of a word that is no evidence by itself."""
 CLASSES = (RiskClass.NEUTRALITY, RiskClass.MONEY_POLITICS, RiskClass.OTHER_RISK, RiskClass.NONE)
@@ -97,13 +96,25 @@ def pair_feature(first: Spelling, second: Spelling) -> int:
     return (_pair_hash(first) * 31 + _pair_hash(second) * 17 + 7) % BUCKETS
 
 
+def together_feature(first: str, second: str) -> int:
+    """Bucket of two concepts in one sentence, in the order of the pack."""
+    return bucket(f"k{first}+{second}")
+
+
 def end_features(spelling: Spelling) -> tuple[int, int]:
     """Buckets of a word among the first and among the last of a text."""
     return bucket("a" + spelling.form), bucket("z" + spelling.form)
 
 
-def text_features(words: Sequence[Spelling], concepts: Iterable[str]) -> tuple[list[int], list[float]]:
-    """Buckets and values of a text's features: words, pairs, ends and concepts, each block as long as it counts."""
+def text_features(reading: Reading, names: Sequence[str]) -> tuple[list[int], list[float]]:
+    """Buckets and values of the features of the one text that was read, each block as long as it counts.
+
+    Args:
+        reading: of the text.
+        names: of the concepts, in the order of the pack.
+    """
+    words, concepts = reading.scan.words_of(0), names_in(reading.masks[0], names)
+    sentences = [names_in(mask, names) for mask in numbers_of(reading.sentence_masks)]
     indices: list[int] = []
     values: list[float] = []
 
@@ -124,13 +135,36 @@ def text_features(words: Sequence[Spelling], concepts: Iterable[str]) -> tuple[l
         add(ends, ENDS / math.sqrt(len(ends)))
     named = [bucket("k" + name) for name in concepts]
     add(named, CONCEPTS / math.sqrt(len(named) or 1))
+    together = [together_feature(a, b) for shown in sentences for a, b in combinations(shown, 2)]
+    add(together, TOGETHER / math.sqrt(len(together) or 1))
     return indices, values
+
+
+def names_in(mask: int, names: Sequence[str]) -> list[str]:
+    """Names of the concepts in a mask, in the order of the pack."""
+    found = []
+    while mask:
+        lowest = mask & -mask
+        found.append(names[lowest.bit_length() - 1])
+        mask ^= lowest
+    return found
 
 
 def _roots(counts: NDArray[Any]) -> Vector:
     """Square roots as a column to divide rows by; of a count below one, 1."""
     roots: Vector = np.sqrt(np.maximum(counts, 1)).astype(np.float32)[:, None]
     return roots
+
+
+class Layers(NamedTuple):
+    """The weights of the network. A hidden unit is the hyperbolic tangent of its bias and weighted features."""
+
+    hidden: NDArray[np.floating[Any]]
+    """A row for each bucket that any feature of the training texts falls into."""
+    hidden_bias: Vector
+    output: Vector
+    """A row for each hidden unit, a column for each class and then each code."""
+    output_bias: Vector
 
 
 @dataclass(slots=True)
@@ -144,19 +178,23 @@ class Opinion:
     places: Mapping[str, int]
     scores: Sequence[float]
 
+    @property
+    def primary(self) -> RiskClass:
+        """The class it belongs to if it reports a violation."""
+        return max(self.classes, key=self.classes.__getitem__)
+
     def code(self, code: str) -> float:
         """Log-odds of a code."""
         return self.scores[self.places[code]]
 
 
 class TextModel:
-    """A linear model over hashed features. Serves one matcher and one thread: it remembers the words it has met.
+    """A network over hashed features. Serves one matcher and one thread: it remembers the words it has met.
 
     Args:
         buckets: those that any feature of the training texts falls into.
-        weights: of each of them, for each class and code.
-        bias: of each class and code.
-        codes: the codes, in the order of the weights behind those of the classes.
+        layers: the weights, of these buckets and of all that is behind them.
+        codes: the codes, in the order of the columns behind those of the classes.
         version: which model it is.
         certainty: factor by which the log-odds of a violation must be stretched to be a chance; learnt with the model.
         pieces: what stood between the spaces of the texts it learnt from; most texts to come are made of these.
@@ -165,8 +203,7 @@ class TextModel:
     def __init__(
         self,
         buckets: NDArray[np.integer[Any]],
-        weights: NDArray[np.floating[Any]],
-        bias: Vector,
+        layers: Layers,
         codes: Sequence[str],
         version: str,
         certainty: float = 1.0,
@@ -175,22 +212,26 @@ class TextModel:
         # All buckets that stand for nothing share the first row of weights, which is zero.
         self._rows = np.zeros(BUCKETS, dtype=np.int64)
         self._rows[buckets] = np.arange(1, len(buckets) + 1)
-        self._weights = np.zeros((len(buckets) + 1, len(bias)), dtype=np.float32)
-        self._weights[1:] = weights
-        self._bias = bias
+        units = len(layers.hidden_bias)
+        self._weights = np.zeros((len(buckets) + 1, units), dtype=np.float32)
+        self._weights[1:] = layers.hidden
+        self._layers = layers
+        self._output = layers.output.astype(np.float64)
         self._places = {code: place for place, code in enumerate(codes, start=len(CLASSES))}
         self.version = version
         self.certainty = certainty
         self.pieces = pieces
-        self._by_concept = np.zeros((0, len(bias)), dtype=np.float32)
-        # What each spelling met adds to the scores, by its number: within a text with, last, the squares of the
+        self._by_concept = np.zeros((0, units), dtype=np.float32)
+        # The row of weights of two concepts in one sentence, the earlier in the pack first.
+        self._by_two = np.zeros((0, 0), dtype=np.int64)
+        # What each spelling met adds to the hidden units, by its number: within a text with, last, the squares of the
         # features it sums; as one of the first and as one of the last words; and to the bucket of a pair as its first
         # word and as its second (`pair_feature`).
         self._spellings: list[Spelling] = []
         self._known = 0
-        self._shares = np.zeros((0, len(bias) + 1), dtype=np.float32)
-        self._opens = np.zeros((0, len(bias)), dtype=np.float32)
-        self._closes = np.zeros((0, len(bias)), dtype=np.float32)
+        self._shares = np.zeros((0, units + 1), dtype=np.float32)
+        self._opens = np.zeros((0, units), dtype=np.float32)
+        self._closes = np.zeros((0, units), dtype=np.float32)
         self._firsts = np.zeros(0, dtype=np.int64)
         self._seconds = np.zeros(0, dtype=np.int64)
 
@@ -202,27 +243,27 @@ class TextModel:
             with np.load(source, allow_pickle=False) as arrays:
                 codes = [str(code) for code in arrays["codes"]]
                 certainty, pieces = float(arrays["certainty"]), str(arrays["pieces"]).split()
-                return cls(
-                    arrays["rows"], arrays["weights"], arrays["bias"], codes, str(arrays["version"]), certainty, pieces
-                )
+                layers = Layers(*(arrays[name] for name in Layers._fields))
+                return cls(arrays["rows"], layers, codes, str(arrays["version"]), certainty, pieces)
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(f"{source}: not a model this version can use: {error}") from None
 
     def name_concepts(self, names: Sequence[str]) -> None:
         """Say which concept each bit of a mask stands for; needed once, before `opinions`."""
         self._by_concept = self._weights[self._rows[[bucket("k" + name) for name in names]]]
+        self._by_two = np.zeros((len(names), len(names)), dtype=np.int64)
+        for number, first in enumerate(names):
+            later = [together_feature(first, second) for second in names[number + 1 :]]
+            self._by_two[number, number + 1 :] = self._rows[later]
 
     def opinions(self, reading: Reading, *, least: float = 0.0) -> list[Opinion]:
         """The model's view of texts; of each the same in any company. A code with the log-odds `least` is likely."""
         words, first = reading.scan.words, reading.scan.first_words
         self.remember(reading.scan.spellings)
-        texts = len(first) - 1
         lengths = np.diff(first)
         pairs = np.zeros(len(words), dtype=np.int64)
         pairs[:-1] = self._rows[(self._firsts[words[:-1]] + self._seconds[words[1:]]) % BUCKETS]
         pairs[first[1:][lengths > 0] - 1] = 0  # behind the last word of a text stands none
-        known = np.flatnonzero(pairs)
-        first_known = np.searchsorted(known, first)
         # Number 0 is the end of a text, which adds nothing.
         reach = np.arange(END_WORDS)
         begun = np.minimum(first[:-1, None] + reach, len(words))
@@ -230,20 +271,22 @@ class TextModel:
         padded = np.append(words, 0)
         opening = np.where(reach < lengths[:, None], padded[begun], 0)
         closing = np.where(reach < lengths[:, None], padded[ended], 0)
-        octets = np.ascontiguousarray(reading.text_masks.T).view(np.uint8)
-        present = np.unpackbits(octets, axis=1, count=len(self._by_concept), bitorder="little")
-        text_of_concept, concepts = np.nonzero(present)
 
-        of_words = _sums(self._shares[words], first[:-1], lengths)
-        of_pairs = _sums(self._weights[pairs[known]], first_known[:-1], np.diff(first_known))
+        of_words = _sums(self._shares, words, first)
+        of_pairs = _sums(self._weights, pairs, first)
         of_ends = self._opens[opening].sum(axis=1) + self._closes[closing].sum(axis=1)
-        counts = np.bincount(text_of_concept, minlength=texts)
-        of_concepts = _sums(self._by_concept[concepts], np.cumsum(counts) - counts, counts)
-        scores = self._bias + of_words[:, :-1] * (WORDS / _roots(of_words[:, -1]))
-        scores += of_pairs * (PAIRS / _roots(lengths - 1))
-        scores += of_ends * (ENDS / _roots(2 * np.minimum(lengths, END_WORDS)))
-        scores += of_concepts * (CONCEPTS / _roots(counts))
-        asserted = np.logaddexp.reduce(scores[:, :3].astype(np.float64), axis=1) - scores[:, 3]
+        first_concepts, concepts = self._concepts_of(reading.text_masks)
+        of_concepts = _sums(self._by_concept, concepts, first_concepts)
+        first_twos, twos = self._twos_of(reading)
+        of_twos = _sums(self._weights, twos, first_twos)
+        units = self._layers.hidden_bias + of_words[:, :-1] * (WORDS / _roots(of_words[:, -1]))
+        units += of_pairs * (PAIRS / _roots(lengths - 1))
+        units += of_ends * (ENDS / _roots(2 * np.minimum(lengths, END_WORDS)))
+        units += of_concepts * (CONCEPTS / _roots(np.diff(first_concepts)))
+        units += of_twos * (TOGETHER / _roots(np.diff(first_twos)))
+        # With so many digits that it does not show how many texts are multiplied together.
+        scores = np.tanh(units.astype(np.float64)) @ self._output + self._layers.output_bias
+        asserted = np.logaddexp.reduce(scores[:, :3], axis=1) - scores[:, 3]
         opinions = [
             Opinion(violation, dict(zip(CLASSES[:3], values, strict=False)), [], self._places, values)
             for violation, values in zip(asserted.tolist(), scores.tolist(), strict=True)
@@ -253,13 +296,26 @@ class TextModel:
             opinions[text].likely.append(codes[code])
         return opinions
 
+    def _concepts_of(self, masks: Masks) -> tuple[Numbers, Numbers]:
+        """The numbers of the concepts in masks, one mask after the other, and where those of each begin."""
+        octets = np.ascontiguousarray(masks.T).view(np.uint8)
+        shown = np.unpackbits(octets, axis=1, count=len(self._by_concept), bitorder="little")
+        return _bounds(shown.sum(axis=1)), np.nonzero(shown)[1]
+
+    def _twos_of(self, reading: Reading) -> tuple[Numbers, Numbers]:
+        """The rows of weights of every two concepts that share a sentence, and where those of each text begin."""
+        first, concepts = self._concepts_of(reading.sentence_masks)
+        behind = np.repeat(first[1:], np.diff(first)) - np.arange(len(concepts)) - 1
+        left = np.repeat(np.arange(len(concepts)), behind)
+        right = left + 1 + np.arange(len(left)) - np.repeat(np.cumsum(behind) - behind, behind)
+        return _bounds(behind)[first[reading.sentence_bounds]], self._by_two[concepts[left], concepts[right]]
+
     def telling_words(self, scan: Scan, text: int, code: str, most: int = 4) -> list[tuple[int, int]]:
         """Ranges of the words that speak most for a code, for the evidence of a finding that no frame explains."""
         first = int(scan.first_words[text])
         words = scan.words[first : scan.first_words[text + 1]]
-        shares = self._shares[words, self._places[code]]
-        telling = np.flatnonzero(shares > 0)
-        ranked = telling[np.lexsort((telling, shares[telling]))[::-1]].tolist()
+        shares = self._shares[words, :-1] @ self._layers.output[:, self._places[code]]
+        ranked = takewhile(lambda place: shares[place] > 0, np.argsort(-shares, kind="stable").tolist())
         long = (place for place in ranked if len(scan.spellings[words[place]].word) > _SHORT_WORD)
         return [(first + place, first + place + 1) for place in islice(long, most)]
 
@@ -276,32 +332,33 @@ class TextModel:
         opening, closing = zip(*map(end_features, fresh), strict=True)
         self._opens = entered(self._opens, first, self._weights[self._rows[list(opening)]])
         self._closes = entered(self._closes, first, self._weights[self._rows[list(closing)]])
-        for number in range(0, len(fresh), _WORDS_AT_ONCE):
-            shares = self._shares_of(fresh[number : number + _WORDS_AT_ONCE])
-            self._shares = entered(self._shares, first + number, shares)
+        self._shares = entered(self._shares, first, self._shares_of(fresh))
         if first == 0:
             for table in (self._opens, self._closes, self._shares):
                 table[0] = 0  # the end of a text
         self._known = len(self._spellings)
 
     def _shares_of(self, spellings: Sequence[Spelling]) -> Vector:
-        """What spellings add to the scores, and the squares of the features of each."""
+        """What spellings add to the hidden units, and the squares of the features of each."""
         wholes = [whole_features(spelling) for spelling in spellings]
-        lengths = np.array([len(some) for some in wholes])
+        first_wholes = _bounds(np.array([len(some) for some in wholes]))
         buckets = np.fromiter(chain.from_iterable(wholes), dtype=np.int64)
         groups, owners = group_features(spellings)
-        grouped = np.bincount(owners, minlength=len(spellings))
+        first_groups = np.searchsorted(owners, np.arange(len(spellings) + 1))
         shares = np.empty((len(spellings), self._weights.shape[1] + 1), dtype=np.float32)
-        shares[:, :-1] = WHOLE_WORD * _sums(self._weights[self._rows[buckets]], np.cumsum(lengths) - lengths, lengths)
-        shares[:, :-1] += _sums(self._weights[self._rows[groups]], np.cumsum(grouped) - grouped, grouped)
-        shares[:, -1] = WHOLE_WORD**2 * lengths + grouped
+        shares[:, :-1] = WHOLE_WORD * _sums(self._weights, self._rows[buckets], first_wholes)
+        shares[:, :-1] += _sums(self._weights, self._rows[groups], first_groups)
+        shares[:, -1] = WHOLE_WORD**2 * np.diff(first_wholes) + np.diff(first_groups)
         return shares
 
 
-def _sums(rows: Vector, first: Numbers, lengths: Numbers) -> Vector:
-    """The sum of the rows of each text, which follow each other; zero for a text without any."""
-    sums = np.zeros((len(lengths), rows.shape[1]), dtype=np.float32)
-    some = lengths > 0
-    if some.any():
-        sums[some] = np.add.reduceat(rows, first[some], axis=0)
+def _bounds(counts: NDArray[Any]) -> Numbers:
+    """Where each of some lists begins, of which one follows the other, and last where all end."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+
+def _sums(table: Vector, rows: Numbers, first: Numbers) -> Vector:
+    """For each of some lists of rows, of which one follows the other, their sum; where each begins is in `first`."""
+    ones = np.ones(len(rows), dtype=np.float32)
+    sums: Vector = csr_array((ones, rows, first), shape=(len(first) - 1, len(table))) @ table
     return sums

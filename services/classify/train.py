@@ -5,8 +5,8 @@
 reads every file of `corpus/train`, one a writer, and writes `model.npz`. Needed after every change of these files or of
 the lexicon; the files of `corpus/held_out` are never trained on.
 
-Multinomial logistic regression for the class and one logistic regression per code, over the features of `model`, fitted
-by full-batch gradient descent (Adam) with an L2 penalty.
+A layer of hidden units over the features of `model`; over these, a multinomial logistic regression for the class and
+one logistic regression per code, fitted by full-batch gradient descent (Adam) with an L2 penalty.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from services.classify.elements import Reader
-from services.classify.engine import Classifier, compile_lexicon, names_in
+from services.classify.engine import Classifier, compile_lexicon
 from services.classify.evaluate import evaluate
-from services.classify.model import BUCKETS, CLASSES, DEFAULT_MODEL, TextModel, text_features
+from services.classify.model import BUCKETS, CLASSES, DEFAULT_MODEL, Layers, TextModel, text_features
 from services.classify.pack import RulePack
 from shared.contracts import Judgement
 
@@ -32,8 +32,11 @@ CORPUS = Path(__file__).parent / "corpus"
 RULES_WRITER = "dev"
 """The file whose texts the rules were written with."""
 STEPS = 120
-LEARNING_RATE = 0.15
-PENALTY = 0.2
+LEARNING_RATE = 0.03
+PENALTY, OUTPUT_PENALTY = 0.4, 0.001
+"""On the weights of features, as if each were a text, and on those of hidden units."""
+HIDDEN = 48
+"""Hidden units: all classes and codes share what they learn of words, and it matters what stands beside what."""
 CODE_WEIGHT = 0.5
 HARMLESS_SHARE = 0.38
 """Weight of the harmless texts as a whole: the corpus holds more of them than the field does."""
@@ -88,6 +91,8 @@ def version_of(items: Items, pack: RulePack) -> str:
                 STEPS,
                 LEARNING_RATE,
                 PENALTY,
+                OUTPUT_PENALTY,
+                HIDDEN,
                 CODE_WEIGHT,
                 HARMLESS_SHARE,
                 RULES_WRITER_SHARE,
@@ -113,7 +118,7 @@ def train(
     values: list[float] = []
     for number, item in enumerate(items):
         reading = reader.resolve(matcher.scan([item["text"]]))
-        indices, weights = text_features(reading.scan.words_of(0), names_in(reading.masks[0], names))
+        indices, weights = text_features(reading, names)
         rows.extend([number] * len(indices))
         columns.extend(indices)
         values.extend(weights)
@@ -139,18 +144,17 @@ def train(
     importance = np.where(harmless == 1, HARMLESS_SHARE / share, (1 - HARMLESS_SHARE) / (1 - share))
     importance *= [RULES_WRITER_SHARE if item.get("writer") == RULES_WRITER else 1.0 for item in items]
     importance /= importance.mean()
-    weights_array, bias = _fit(design, goal_class, goal_codes, importance.astype(np.float32))
-    stored = (weights_array * scale[:, None]).astype(np.float16)
+    layers = _fit(design, goal_class, goal_codes, importance.astype(np.float32))
+    layers = layers._replace(hidden=(layers.hidden * scale[:, None]).astype(np.float16))
     arrays: dict[str, NDArray[Any]] = {
         "rows": kept.astype(np.uint32),
-        "weights": stored,
-        "bias": bias.astype(np.float32),
+        **layers._asdict(),
         "codes": np.asarray(codes),
         "version": np.asarray(version),
         "certainty": np.asarray(certainty),
         "pieces": np.asarray(" ".join(common)),
     }
-    return TextModel(kept, stored, bias.astype(np.float32), codes, version, certainty, common), arrays
+    return TextModel(kept, layers, codes, version, certainty, common), arrays
 
 
 def judged_unseen(
@@ -192,30 +196,41 @@ def _fit(
     goal_class: NDArray[np.float32],
     goal_codes: NDArray[np.float32],
     importance: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> Layers:
     texts, features = design.shape
-    width = goal_class.shape[1] + goal_codes.shape[1]
     split = goal_class.shape[1]
-    weights = np.zeros((features, width), dtype=np.float32)
-    bias = np.zeros(width, dtype=np.float32)
-    bias[split:] = -3.0
+    width = split + goal_codes.shape[1]
+    random = np.random.default_rng(0)
+    hidden = random.normal(0, 0.1, (features, HIDDEN)).astype(np.float32)
+    hidden_bias = np.zeros(HIDDEN, dtype=np.float32)
+    output = random.normal(0, HIDDEN**-0.5, (HIDDEN, width)).astype(np.float32)
+    output_bias = np.zeros(width, dtype=np.float32)
+    output_bias[split:] = -3.0
+    parameters = (hidden, hidden_bias, output, output_bias)
+    moments = [(np.zeros_like(parameter), np.zeros_like(parameter)) for parameter in parameters]
     columns = design.T.tocsr()
-    moments = [(np.zeros_like(weights), np.zeros_like(weights)), (np.zeros_like(bias), np.zeros_like(bias))]
     for step in range(1, STEPS + 1):
-        scores = design @ weights + bias
+        units = np.tanh(design @ hidden + hidden_bias)
+        scores = units @ output + output_bias
         chances = np.exp(scores[:, :split] - scores[:, :split].max(axis=1, keepdims=True))
         chances /= chances.sum(axis=1, keepdims=True)
         error = np.empty_like(scores)
         error[:, :split] = chances - goal_class
         error[:, split:] = (1 / (1 + np.exp(-scores[:, split:])) - goal_codes) * CODE_WEIGHT
         error *= importance[:, None] / texts
-        slopes = (columns @ error + PENALTY / texts * weights, error.sum(axis=0))
-        for parameter, slope, (mean, square) in zip((weights, bias), slopes, moments, strict=True):
+        unit_error = (error @ output.T) * (1 - units * units)
+        slopes = (
+            columns @ unit_error + PENALTY / texts * hidden,
+            unit_error.sum(axis=0),
+            units.T @ error + OUTPUT_PENALTY * output,
+            error.sum(axis=0),
+        )
+        for parameter, slope, (mean, square) in zip(parameters, slopes, moments, strict=True):
             mean += 0.1 * (slope - mean)
             square += 0.001 * (slope * slope - square)
             rate = LEARNING_RATE * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
             parameter -= rate * mean / (np.sqrt(square) + 1e-8)
-    return weights, bias
+    return Layers(*parameters)
 
 
 def _line(writer: str, judged: Sequence[tuple[Mapping[str, Any], Judgement]]) -> str:

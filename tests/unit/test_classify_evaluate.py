@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.classify.engine import Classifier, names_in
+from services.classify.engine import Classifier
 from services.classify.evaluate import evaluate
 from services.classify.model import DEFAULT_MODEL, TextModel, text_features
 from services.classify.pack import RulePack
@@ -184,9 +184,10 @@ def test_the_same_texts_train_the_same_model_and_serving_agrees_with_training() 
     assert all(np.array_equal(arrays[key], again[key]) for key in arrays)
     classifier = Classifier(pack, model)
     reading = classifier._reader.resolve(classifier._matcher.scan([labelled[3]["text"]]))
-    indices, values = text_features(reading.scan.words_of(0), names_in(reading.masks[0], pack.concept_names()))
-    weights = dict(zip(arrays["rows"].tolist(), arrays["weights"].astype(np.float32), strict=True))
-    expected = arrays["bias"] + sum(v * weights[i] for i, v in zip(indices, values, strict=True) if i in weights)
+    indices, values = text_features(reading, pack.concept_names())
+    weights = dict(zip(arrays["rows"].tolist(), arrays["hidden"].astype(np.float32), strict=True))
+    units = arrays["hidden_bias"] + sum(v * weights[i] for i, v in zip(indices, values, strict=True) if i in weights)
+    expected = np.tanh(units) @ arrays["output"] + arrays["output_bias"]
     [opinion] = model.opinions(reading)
     assert list(opinion.classes.values()) == pytest.approx(expected[:3].tolist(), abs=1e-3)
     assert list(opinion.scores[4:]) == pytest.approx(expected[4:].tolist(), abs=1e-3)
