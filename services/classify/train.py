@@ -123,7 +123,7 @@ def train(
         columns.extend(indices)
         values.extend(weights)
     pieces = Counter(piece for item in items for piece in item["text"].split())
-    common = sorted(piece for piece, times in pieces.items() if times > 1)
+    common = sorted(piece for piece, times in pieces.items() if times > 2)
     everything = csr_matrix((np.array(values, dtype=np.float32), (rows, columns)), shape=(len(items), BUCKETS))
     texts_with = np.bincount(everything.indices, minlength=BUCKETS)
     kept = np.flatnonzero(texts_with >= LEAST_TEXTS)
