@@ -20,7 +20,10 @@ from services.classify.train import train as fit
 def train(
     to: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the model goes.")] = DEFAULT_MODEL,
 ) -> None:
-    """Fit the text model to the shipped corpus and rule pack; the same input gives the same file."""
+    """Fit the text model to the shipped corpus and rule pack; the same input gives the same file.
+
+    (On one kind of processor: others may add up in another order.)
+    """
     started = time.monotonic()
     if not to.parent.is_dir():
         fail(f"{to}: there is no folder {to.parent}")
@@ -29,7 +32,7 @@ def train(
     except (OSError, ValueError) as error:
         fail(str(error))
     pack = RulePack.load()
-    with err.status(f"Training on {len(items)} texts, a few minutes ..."):
+    with err.status(f"Training on {len(items)} texts, some ten minutes ..."):
         judged = judged_unseen(training_files(), pack)
         certainty = certainty_of(pair for pairs in judged.values() for pair in pairs)
         _, arrays = fit(items, pack, version_of(items, pack), certainty)

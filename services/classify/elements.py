@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -216,10 +215,10 @@ class Reader:
         self._mask_rows = -(-len(concepts) // 64)
         by_risk = sorted(pack.frames.frames, key=lambda rule: -rule.risk)
         self.frames = tuple(self._compile(pack, rule) for rule in by_risk)
-        self._frames_of: dict[str, list[Frame]] = {}
+        self._anything_of: dict[str, int] = {}
         for frame in self.frames:
-            self._frames_of.setdefault(frame.rule.code, []).append(frame)
-        self._codes = {code: number for number, code in enumerate(self._frames_of)}
+            self._anything_of[frame.code] = self._anything_of.get(frame.code, 0) | _any(frame.needs)
+        self._codes = {code: number for number, code in enumerate(self._anything_of)}
         self._code_of_frame = np.array([self._codes[frame.code] for frame in self.frames], dtype=np.int64)
         # For each slot, rarest first, what every frame needs there; a frame with fewer slots needs anything.
         anything = (1 << len(concepts)) - 1
@@ -427,11 +426,9 @@ class Reader:
 
     # Frames
 
-    def share_shown(self, code: str, mask: int) -> float:
-        """The largest share of slots, over the frames of a code, for which the text shows at least one concept."""
-        return max(
-            sum(1 for need in frame.needs if mask & need) / len(frame.needs) for frame in self._frames_of[code]
-        )  # fmt: skip
+    def shows(self, code: str, mask: int) -> bool:
+        """Whether a text with these concepts shows anything that a frame of the code asks for."""
+        return mask & self._anything_of[code] != 0
 
     def fill(self, reading: Reading, codes: Sequence[Iterable[str]]) -> list[list[Filled]]:
         """Of each text every frame that it fills, with its closest filling in each place.
@@ -449,10 +446,9 @@ class Reader:
         single = np.flatnonzero(some)
         pairs = np.flatnonzero(some[:-1] & some[1:] & (text_of[:-1] == text_of[1:]))
         # What no text as a whole shows, no part of it does.
-        wanted = [[self._codes[code] for code in some] for some in codes]
-        wanted_of = np.repeat(np.arange(len(filled)), list(map(len, wanted)))
         asked = np.zeros((len(self._codes), len(filled)), dtype=np.bool_)
-        asked[np.fromiter(chain.from_iterable(wanted), dtype=np.int64), wanted_of] = True
+        for text, likely in enumerate(codes):
+            asked[[self._codes[code] for code in likely], text] = True
         frames, texts = self._shown(asked[self._code_of_frame], reading.text_masks)
         allowed = ~showing(reading.text_masks[:, texts], self._unless[:, frames])
         open_frames = np.zeros((len(self.frames), len(filled)), dtype=np.bool_)

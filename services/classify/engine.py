@@ -22,6 +22,7 @@ from services.classify.match import Matcher
 from services.classify.model import Opinion, TextModel
 from services.classify.pack import CodeRule, RulePack, SignRule
 from services.classify.tokens import Vocabulary, fold
+from shared.config.errors import ConfigError
 from shared.contracts import Elements, Evidence, Finding, Judgement, Kind, Regime, RiskClass, Severity, Stage, Status
 
 LONGEST_TEXT = 30_000
@@ -33,7 +34,6 @@ _MOST_CHARACTERS = 200_000
 _RULE_WEIGHT = 0.1
 _RULE_RANGE = (-2.0, 4.0)
 """How much the best filled frame moves the model's log-odds of a violation, and within which limits."""
-_LEAST_SHOWN = 0.25
 _UNSUPPORTED = -0.1
 _CODE_THRESHOLD = -2.0
 _PRIORITY_STEP = 0.25
@@ -44,7 +44,6 @@ _PLAIN_HANDOUT = 1.0
 _RANK = attrgetter("rank")
 _EVIDENCE = TypeAdapter(tuple[Evidence, ...])
 """Makes the evidence of a finding at once."""
-_CLASS_ORDER = (RiskClass.MONEY_POLITICS, RiskClass.NEUTRALITY, RiskClass.OTHER_RISK)
 
 
 @dataclass(slots=True)
@@ -101,6 +100,11 @@ class Classifier:
     """Judges texts. Pure: no input or output after `load`, no clock; safe to share between tasks of one thread."""
 
     def __init__(self, pack: RulePack, model: TextModel) -> None:
+        if model.codes != tuple(rule.code for rule in pack.codes.codes):
+            raise ConfigError(
+                f"The text model {model.version} knows other codes than the rule pack {pack.version}: "
+                "run `salingjaga train` with this pack"
+            )
         self.pack = pack
         self.model = model
         self.rule_pack_version = pack.version
@@ -109,7 +113,7 @@ class Classifier:
         model.name_concepts(names)
         self._concepts = {name: number for number, name in enumerate(names)}
         self._matcher = compile_lexicon(pack, self._concepts)
-        # Most of what the texts to come are made of is known before the first comes, which costs a fifth of a second.
+        # Most of what the texts to come are made of is known before the first comes, which costs a third of a second.
         model.remember(self._matcher.know(model.pieces))
         self._reader = Reader(pack, self._concepts)
         self._codes = {rule.code: rule for rule in pack.codes.codes}
@@ -219,7 +223,7 @@ class Classifier:
         return _Candidate(filled, self._codes[filled.frame.rule.code], logit)
 
     def _best_per_code(self, candidates: Sequence[_Candidate]) -> dict[str, _Candidate]:
-        """The best candidate of each group of codes, without those that another finding makes redundant."""
+        """The best candidate of each group of codes, without the frames that one of another code makes redundant."""
         best: dict[str, _Candidate] = {}
         for c in candidates:
             known = best.get(c.code.group)
@@ -234,7 +238,10 @@ class Classifier:
         return found
 
     def _likely(self, opinion: Opinion) -> dict[str, float]:
-        """The codes that may hold, with log-odds above the threshold; none where no frame could make it a violation."""
+        """The codes that may hold, by how far their log-odds are above the threshold.
+
+        One of the likeliest class at least; none where no frame could make the text a violation.
+        """
         if opinion.violation + _RULE_WEIGHT * _RULE_RANGE[1] < 0:
             return {}
         likely = {code: opinion.code(code) - _CODE_THRESHOLD for code in opinion.likely}
@@ -248,12 +255,7 @@ class Classifier:
     ) -> _View:
         """What frames and model say together: log-odds of a violation, its class, and the codes that hold."""
         low, high = _RULE_RANGE
-        best = -math.inf
-        rules = dict.fromkeys(_CLASS_ORDER, -1.0)
-        for candidate in candidates.values():
-            logit, risk_class = candidate.logit, candidate.code.risk_class
-            best = max(best, logit)
-            rules[risk_class] = max(rules[risk_class], logit)
+        best = max([c.logit for c in candidates.values()], default=low)
         violation = opinion.violation + _RULE_WEIGHT * min(high, max(low, best))
         primary = opinion.primary
         if violation < 0:
@@ -265,15 +267,12 @@ class Classifier:
                 primary = RiskClass.NEUTRALITY
         # Whoever hands out money for votes: the act is what is punished hardest (187A), whatever his office, unless the
         # text tells more plainly of something else he did.
-        handouts = [c.logit for c in candidates.values() if c.code.handout]
-        if primary == RiskClass.NEUTRALITY and handouts and max(handouts) >= max(rules[primary] - 1, _PLAIN_HANDOUT):
+        handout = max([c.logit for c in candidates.values() if c.code.handout], default=low)
+        partisan = max([c.logit for c in candidates.values() if c.code.risk_class == RiskClass.NEUTRALITY], default=low)
+        if primary == RiskClass.NEUTRALITY and handout >= max(partisan - 1, _PLAIN_HANDOUT):
             primary = RiskClass.MONEY_POLITICS
-        # The model alone accuses nobody: a part of each offence must stand in the words where no frame has found it.
-        codes = {
-            code: score
-            for code, score in likely.items()
-            if code in candidates or self._reader.share_shown(code, mask) >= _LEAST_SHOWN
-        }
+        # The model alone accuses nobody: of each offence something must stand in the words where no frame was filled.
+        codes = {code: score for code, score in likely.items() if code in candidates or self._reader.shows(code, mask)}
         if not any(self._codes[code].risk_class == primary for code in codes):
             violation = min(violation, _UNSUPPORTED)
         return _View(violation, opinion.classes, primary, codes)

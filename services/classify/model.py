@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, combinations, islice, pairwise, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,7 +161,7 @@ class Layers(NamedTuple):
     """The weights of the network. A hidden unit is the hyperbolic tangent of its bias and weighted features."""
 
     hidden: NDArray[np.floating[Any]]
-    """A row for each bucket that any feature of the training texts falls into."""
+    """A row for each bucket that was learnt."""
     hidden_bias: Vector
     output: Vector
     """A row for each hidden unit, a column for each class and then each code."""
@@ -192,8 +193,8 @@ class TextModel:
     """A network over hashed features. Serves one matcher and one thread: it remembers the words it has met.
 
     Args:
-        buckets: those that any feature of the training texts falls into.
-        layers: the weights, of these buckets and of all that is behind them.
+        buckets: those that were learnt.
+        layers: the weights, of these buckets and of all that is behind them. Raises `ValueError` when they do not fit.
         codes: the codes, in the order of the columns behind those of the classes.
         version: which model it is.
         certainty: factor by which the log-odds of a violation must be stretched to be a chance; learnt with the model.
@@ -213,11 +214,16 @@ class TextModel:
         self._rows = np.zeros(BUCKETS, dtype=np.int64)
         self._rows[buckets] = np.arange(1, len(buckets) + 1)
         units = len(layers.hidden_bias)
+        outputs = len(CLASSES) + len(codes)
+        if [array.shape for array in layers] != [(len(buckets), units), (units,), (units, outputs), (outputs,)]:
+            raise ValueError("the layers do not fit each other")
         self._weights = np.zeros((len(buckets) + 1, units), dtype=np.float32)
         self._weights[1:] = layers.hidden
-        self._layers = layers
+        self._hidden_bias = layers.hidden_bias
         self._output = layers.output.astype(np.float64)
+        self._output_bias = layers.output_bias
         self._places = {code: place for place, code in enumerate(codes, start=len(CLASSES))}
+        self.codes = tuple(codes)
         self.version = version
         self.certainty = certainty
         self.pieces = pieces
@@ -245,7 +251,7 @@ class TextModel:
                 certainty, pieces = float(arrays["certainty"]), str(arrays["pieces"]).split()
                 layers = Layers(*(arrays[name] for name in Layers._fields))
                 return cls(arrays["rows"], layers, codes, str(arrays["version"]), certainty, pieces)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, BadZipFile, zlib.error, ValueError, KeyError, IndexError) as error:
             raise ConfigError(f"{source}: not a model this version can use: {error}") from None
 
     def name_concepts(self, names: Sequence[str]) -> None:
@@ -279,13 +285,13 @@ class TextModel:
         of_concepts = _sums(self._by_concept, concepts, first_concepts)
         first_twos, twos = self._twos_of(reading)
         of_twos = _sums(self._weights, twos, first_twos)
-        units = self._layers.hidden_bias + of_words[:, :-1] * (WORDS / _roots(of_words[:, -1]))
+        units = self._hidden_bias + of_words[:, :-1] * (WORDS / _roots(of_words[:, -1]))
         units += of_pairs * (PAIRS / _roots(lengths - 1))
         units += of_ends * (ENDS / _roots(2 * np.minimum(lengths, END_WORDS)))
         units += of_concepts * (CONCEPTS / _roots(np.diff(first_concepts)))
         units += of_twos * (TOGETHER / _roots(np.diff(first_twos)))
         # With so many digits that it does not show how many texts are multiplied together.
-        scores = np.tanh(units.astype(np.float64)) @ self._output + self._layers.output_bias
+        scores = np.tanh(units.astype(np.float64)) @ self._output + self._output_bias
         asserted = np.logaddexp.reduce(scores[:, :3], axis=1) - scores[:, 3]
         opinions = [
             Opinion(violation, dict(zip(CLASSES[:3], values, strict=False)), [], self._places, values)
@@ -314,7 +320,7 @@ class TextModel:
         """Ranges of the words that speak most for a code, for the evidence of a finding that no frame explains."""
         first = int(scan.first_words[text])
         words = scan.words[first : scan.first_words[text + 1]]
-        shares = self._shares[words, :-1] @ self._layers.output[:, self._places[code]]
+        shares = self._shares[words, :-1] @ self._output[:, self._places[code]]
         ranked = takewhile(lambda place: shares[place] > 0, np.argsort(-shares, kind="stable").tolist())
         long = (place for place in ranked if len(scan.spellings[words[place]].word) > _SHORT_WORD)
         return [(first + place, first + place + 1) for place in islice(long, most)]

@@ -259,6 +259,8 @@ class RulePack(_Part):
             for sign_id in frame.ignore:
                 if sign_id not in {sign.id for sign in self.tone.signs}:
                     yield f"{place}: ignore: sign {sign_id!r} is not in tone.yaml"
+        for code in sorted(codes - {frame.code for frame in self.frames.frames}):
+            yield f"{folder / 'frames.yaml'}: code {code} has no frame, so nothing could show it"
         for sign in self.tone.signs:
             for name in (*sign.concepts, *sign.void):
                 if name not in names:

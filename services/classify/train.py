@@ -1,4 +1,5 @@
-"""Training of the text model from the labelled corpus: the same corpus and rule pack give the same arrays.
+"""Training of the text model from the labelled corpus: the same corpus and rule pack give the same arrays
+on the same kind of processor.
 
     python -m services.classify.train
 

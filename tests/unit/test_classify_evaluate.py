@@ -203,7 +203,27 @@ def test_the_shipped_model_was_trained_on_the_shipped_corpus_and_lexicon() -> No
 def test_the_shipped_model_knows_every_code_and_a_broken_file_is_refused(tmp_path: Path) -> None:
     with np.load(DEFAULT_MODEL, allow_pickle=False) as arrays:
         assert [str(code) for code in arrays["codes"]] == [rule.code for rule in RulePack.load().codes.codes]
-    broken = tmp_path / "model.npz"
-    broken.write_bytes(b"no model")
-    with pytest.raises(ConfigError, match=r"model\.npz"):
-        TextModel.load(broken)
+    whole = DEFAULT_MODEL.read_bytes()
+    for unusable in (b"", b"no model", whole[:-1000], whole[:5000] + bytes(100) + whole[5100:]):
+        broken = tmp_path / "model.npz"
+        broken.write_bytes(unusable)
+        with pytest.raises(ConfigError, match=r"model\.npz"):
+            TextModel.load(broken)
+
+
+@pytest.mark.parametrize("name", ["rows", "hidden", "hidden_bias", "output", "output_bias", "codes"])
+def test_a_model_whose_layers_do_not_fit_is_refused(name: str, tmp_path: Path) -> None:
+    with np.load(DEFAULT_MODEL, allow_pickle=False) as shipped:
+        arrays = dict(shipped)
+    arrays[name] = arrays[name][:-1]
+    odd = tmp_path / "model.npz"
+    np.savez(odd, allow_pickle=False, **arrays)
+    with pytest.raises(ConfigError, match="do not fit"):
+        TextModel.load(odd)
+
+
+def test_a_model_of_other_codes_than_the_pack_is_refused_with_the_cure() -> None:
+    pack = RulePack.load()
+    fewer = pack.model_copy(update={"codes": pack.codes.model_copy(update={"codes": pack.codes.codes[:-1]})})
+    with pytest.raises(ConfigError, match="salingjaga train"):
+        Classifier(fewer, TextModel.load())

@@ -80,6 +80,7 @@ def test_every_code_has_a_norm_in_at_least_one_regime_and_no_pilkada_report_cite
     ("name", "old", "new", "told"),
     [
         ("frames.yaml", "code: asn_prop_display", "code: asn_propp", "asn-apk: code 'asn_propp' is not in codes.yaml"),
+        ("frames.yaml", "code: asn_prop_display", "code: asn_social_media", "code asn_prop_display has no frame"),
         ("frames.yaml", "act.put+obj.prop", "act.putt+obj.prop", "concept 'act.putt' is not in lexicon.yaml"),
         ("frames.yaml", "{actor: [actor.asn], act: [act.pose]}", "{actor: [$asn], act: [act.pose]}", "group 'asn'"),
         ("codes.yaml", "uu6-2014-29,", "uu6-2014-99,", "norm 'uu6-2014-99' is not in norms.yaml"),
