@@ -103,7 +103,7 @@ class Classifier:
         if model.codes != tuple(rule.code for rule in pack.codes.codes):
             raise ConfigError(
                 f"The text model {model.version} knows other codes than the rule pack {pack.version}: "
-                "run `salingjaga train` with this pack"
+                "run `salingjaga train`"
             )
         self.pack = pack
         self.model = model
@@ -261,15 +261,13 @@ class Classifier:
         if violation < 0:
             return _View(violation, opinion.classes, primary, {})
         # An official who threatens offends against neutrality first: his office is what makes the threat.
-        if primary == RiskClass.OTHER_RISK and "intimidation" in likely:
-            officials = [c for c in likely if self._codes[c].risk_class == RiskClass.NEUTRALITY and c in candidates]
-            if officials:
-                primary = RiskClass.NEUTRALITY
+        partisan = [c.logit for c in candidates.values() if c.code.risk_class == RiskClass.NEUTRALITY]
+        if primary == RiskClass.OTHER_RISK and "intimidation" in likely and partisan:
+            primary = RiskClass.NEUTRALITY
         # Whoever hands out money for votes: the act is what is punished hardest (187A), whatever his office, unless the
         # text tells more plainly of something else he did.
         handout = max([c.logit for c in candidates.values() if c.code.handout], default=low)
-        partisan = max([c.logit for c in candidates.values() if c.code.risk_class == RiskClass.NEUTRALITY], default=low)
-        if primary == RiskClass.NEUTRALITY and handout >= max(partisan - 1, _PLAIN_HANDOUT):
+        if primary == RiskClass.NEUTRALITY and handout >= max(max(partisan, default=low) - 1, _PLAIN_HANDOUT):
             primary = RiskClass.MONEY_POLITICS
         # The model alone accuses nobody: of each offence something must stand in the words where no frame was filled.
         codes = {code: score for code, score in likely.items() if code in candidates or self._reader.shows(code, mask)}

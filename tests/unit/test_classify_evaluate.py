@@ -138,7 +138,7 @@ def test_texts_that_nobody_trained_on_keep_a_floor(path: Path) -> None:
     assert result.violation_accuracy >= 0.9
     assert min(result.classes[c].f1 for c in ("neutrality", "money_politics")) >= 0.88
     assert result.classes["other_risk"].f1 >= 0.82
-    assert result.codes_micro.f1 >= 0.74
+    assert result.codes_micro.f1 >= (0.74 if path.stem == "blind_h" else 0.77)  # half of it is real news
     assert len(result.false_alarms) <= 0.15 * result.harmless
 
 
