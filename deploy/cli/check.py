@@ -30,7 +30,7 @@ def check(data_dir: DataDirOption = DEFAULT_DATA_DIR) -> None:
     checks: dict[str, Check] = {
         "sources": _sources,
         "calendar": _calendar,
-        "rule pack": _rule_pack,
+        "rule pack and text model": _classifier,
         "officers and alerting": _alerting,
         "texts of notifications": _texts,
         "retention": _retention,
@@ -84,10 +84,11 @@ def _calendar(settings: Settings) -> str:
     return "valid"
 
 
-def _rule_pack(_: Settings) -> str:
-    from services.classify.pack import RulePack
+def _classifier(_: Settings) -> str:
+    from services.classify.engine import Classifier
 
-    return f"version {RulePack.load().version}"
+    classifier = Classifier.load()
+    return f"versions {classifier.rule_pack_version} and {classifier.model_version}"
 
 
 def _alerting(settings: Settings) -> str:

@@ -25,7 +25,21 @@ from scipy.sparse import csr_matrix
 from services.classify.elements import Reader
 from services.classify.engine import Classifier, compile_lexicon
 from services.classify.evaluate import evaluate
-from services.classify.model import BUCKETS, CLASSES, DEFAULT_MODEL, Layers, TextModel, text_features
+from services.classify.model import (
+    BUCKETS,
+    CLASSES,
+    CONCEPTS,
+    DEFAULT_MODEL,
+    END_WORDS,
+    ENDS,
+    PAIRS,
+    TOGETHER,
+    WHOLE_WORD,
+    WORDS,
+    Layers,
+    TextModel,
+    text_features,
+)
 from services.classify.pack import RulePack
 from shared.contracts import Judgement
 
@@ -34,8 +48,10 @@ RULES_WRITER = "dev"
 """The file whose texts the rules were written with."""
 STEPS = 120
 LEARNING_RATE = 0.03
-PENALTY, OUTPUT_PENALTY = 0.4, 0.001
+PENALTY, OUTPUT_PENALTY = 0.8, 0.001
 """On the weights of features, as if each were a text, and on those of hidden units."""
+DROPOUT = 0.3
+"""Share of each text's features that a step of the training does not see, so that none is relied upon alone."""
 HIDDEN = 48
 """Hidden units: all classes and codes share what they learn of words, and it matters what stands beside what."""
 CODE_WEIGHT = 0.5
@@ -93,11 +109,14 @@ def version_of(items: Items, pack: RulePack) -> str:
                 LEARNING_RATE,
                 PENALTY,
                 OUTPUT_PENALTY,
+                DROPOUT,
                 HIDDEN,
                 CODE_WEIGHT,
                 HARMLESS_SHARE,
                 RULES_WRITER_SHARE,
                 RARITY,
+                LEAST_TEXTS,
+                (BUCKETS, WHOLE_WORD, WORDS, PAIRS, ENDS, END_WORDS, CONCEPTS, TOGETHER),
             )
         ).encode()
     )
@@ -209,9 +228,11 @@ def _fit(
     output_bias[split:] = -3.0
     parameters = (hidden, hidden_bias, output, output_bias)
     moments = [(np.zeros_like(parameter), np.zeros_like(parameter)) for parameter in parameters]
-    columns = design.T.tocsr()
+    shown = design.copy()
     for step in range(1, STEPS + 1):
-        units = np.tanh(design @ hidden + hidden_bias)
+        kept = random.random(design.nnz, dtype=np.float32) >= DROPOUT
+        shown.data = design.data * kept / np.float32(1 - DROPOUT)
+        units = np.tanh(shown @ hidden + hidden_bias)
         scores = units @ output + output_bias
         chances = np.exp(scores[:, :split] - scores[:, :split].max(axis=1, keepdims=True))
         chances /= chances.sum(axis=1, keepdims=True)
@@ -221,7 +242,7 @@ def _fit(
         error *= importance[:, None] / texts
         unit_error = (error @ output.T) * (1 - units * units)
         slopes = (
-            columns @ unit_error + PENALTY / texts * hidden,
+            shown.T @ unit_error + PENALTY / texts * hidden,
             unit_error.sum(axis=0),
             units.T @ error + OUTPUT_PENALTY * output,
             error.sum(axis=0),
