@@ -32,7 +32,7 @@ def train(
     except (OSError, ValueError) as error:
         fail(str(error))
     pack = RulePack.load()
-    with err.status(f"Training on {len(items)} texts, some ten minutes ..."):
+    with err.status(f"Training on {len(items)} texts, some twenty minutes ..."):
         judged = judged_unseen(training_files(), pack)
         certainty = certainty_of(pair for pairs in judged.values() for pair in pairs)
         _, arrays = fit(items, pack, version_of(items, pack), certainty)

@@ -7,7 +7,8 @@ reads every file of `corpus/train`, one a writer, and writes `model.npz`. Needed
 the lexicon; the files of `corpus/held_out` are never trained on.
 
 A layer of hidden units over the features of `model`; over these, a multinomial logistic regression for the class and
-one logistic regression per code, fitted by full-batch gradient descent (Adam) with an L2 penalty.
+one logistic regression per code, fitted by full-batch gradient descent (Adam) with an L2 penalty and a share of each
+text's features left out at each step.
 """
 
 import hashlib
@@ -99,7 +100,8 @@ def version_of(items: Items, pack: RulePack) -> str:
     """The version of the model that these texts and this pack give; it changes when a retraining is due."""
     digest = hashlib.sha256()
     for item in items:
-        digest.update(json.dumps([item["text"], item["labels"], item["primary"]]).encode())
+        weighs_less = item.get("writer") == RULES_WRITER
+        digest.update(json.dumps([item["text"], item["labels"], item["primary"], weighs_less]).encode())
     digest.update(pack.lexicon.model_dump_json().encode())
     digest.update(
         repr(
@@ -230,8 +232,8 @@ def _fit(
     moments = [(np.zeros_like(parameter), np.zeros_like(parameter)) for parameter in parameters]
     shown = design.copy()
     for step in range(1, STEPS + 1):
-        kept = random.random(design.nnz, dtype=np.float32) >= DROPOUT
-        shown.data = design.data * kept / np.float32(1 - DROPOUT)
+        shows = random.random(design.nnz, dtype=np.float32) >= DROPOUT
+        shown.data = design.data * shows / np.float32(1 - DROPOUT)
         units = np.tanh(shown @ hidden + hidden_bias)
         scores = units @ output + output_bias
         chances = np.exp(scores[:, :split] - scores[:, :split].max(axis=1, keepdims=True))

@@ -90,6 +90,7 @@ def test_officers_of_the_region_are_told_over_all_their_channels_and_others_are_
 def test_the_configuration_is_checked_and_a_broken_line_is_named(configured: Embedded, tmp_path: Path) -> None:
     good = configured.run("check")
     assert "sources: lapangan, berita, posko" in good.out
+    assert "rule pack and text model: versions" in good.out
     assert "2 officers" in good.out
     assert "regencies have nobody of their own or their province" in good.out
     assert "step 3 of the escalation reaches nobody: no officer has the role national" in good.out
