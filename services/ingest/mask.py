@@ -69,6 +69,9 @@ _DIGIT_WORDS |= {"kosong": "0", "lapan": "8", "sembilan": "9"}
 _DIGIT_WORD = "(?:" + "|".join(_DIGIT_WORDS) + ")"
 _SPELLED = re.compile(rf"\b{_DIGIT_WORD}(?:[\s,.-]{{1,3}}{_DIGIT_WORD}){{8,}}\b", re.IGNORECASE)
 _TOKEN = rf"(?:\d++|{_DIGIT_WORD}(?![^\W\d_]))"
+_SIX_TWO_OR_ZERO = re.compile(r"(?:0|nol|kosong|(?:6|enam)[\s,.-]{0,3}(?:2|dua))[\s,.-]{0,3}\Z")
+"""What stands before the 8 of a mobile number in which digits are written as words."""
+_LONGEST_BEFORE_AN_EIGHT = len("enam") + 3 + len("dua") + 3
 _HALF_SPELLED = re.compile(rf"(?<!\w)\+?{_TOKEN}(?:[\s,.-]{{0,3}}{_TOKEN})++", re.IGNORECASE)
 _GAP_IN_A_NUMBER = 4
 """Characters within which `_HALF_SPELLED` has its next token."""
@@ -94,7 +97,7 @@ _SEPARATOR = r"[ .\-‐‑‒–—−_/()·•*\ufe0f\u20e3]"
 _RUN = re.compile(rf"\d+(?:(?:{_SEPARATOR}{{1,4}}|,)\d+)*")
 _SIGNS_BEFORE = 3
 """Signs such as `+` and `(` right before a run that may belong to its number."""
-_SIX_DIGITS = re.compile(rf"[0-9](?:(?:{_SEPARATOR}{{0,4}}|,)[0-9]){{5}}")
+_SIX_DIGITS = re.compile(rf"[0-9](?<![0-9][0-9])(?:(?:{_SEPARATOR}{{0,4}}|,)[0-9]){{5}}")
 """Begins where the next `_RUN` of `_SHORTEST_SECRET` digits does."""
 _LISTING = "/,"
 _KEYCAP = re.compile(r"[\ufe0f\u20e3]+")
@@ -153,17 +156,19 @@ def mask(text: str) -> str:
     lowered = _lower(text)
     if _DIGIT.search(text) is None and "@" not in text:
         bare = ":" not in text and "_" not in text and "lapan" not in lowered and not _spells_at(lowered)
-        return text if bare else _mask_prose(text)
+        return text if bare else _mask_prose(text, lowered)
     if not text.isascii():
         text = _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.digit(digit[0])), text)
+        lowered = _lower(text)
     if "://" not in lowered and "www." not in lowered and not _END_OF_DOMAIN.search(lowered):
-        return _mask_prose(text)
+        return _mask_prose(text, lowered)
     pieces: list[str] = []
     end = 0
     for url in _URL.finditer(text):
-        pieces += (_mask_prose(text[end : url.start()]), _mask_url(url[0]))
+        before = text[end : url.start()]
+        pieces += (_mask_prose(before, _lower(before)), _mask_url(url[0]))
         end = url.end()
-    pieces.append(_mask_prose(text[end:]))
+    pieces.append(_mask_prose(text[end:], _lower(text[end:])))
     return "".join(pieces)
 
 
@@ -188,12 +193,11 @@ def _mask_url(url: str) -> str:
     return _URL_PHONE.sub(PHONE, url)
 
 
-def _mask_prose(text: str) -> str:
-    """The text, which holds no link, with personal data covered.
+def _mask_prose(text: str, lowered: str) -> str:
+    """The text, which holds no link, with personal data covered; `lowered` is the same as `_lower` makes it.
 
     Every expression is tried only where a sign stands that it cannot do without: that is what makes masking fast.
     """
-    lowered = _lower(text)
     if "@" in text or "%40" in text or _spells_at(lowered):
         text = _EMAIL.sub(EMAIL, text)
         text = _HANDLE.sub(HANDLE, text)
@@ -205,7 +209,7 @@ def _mask_prose(text: str) -> str:
         text = _SPELLED.sub(PHONE, text)
     if _may_be_disguised(text):
         text = _DISGUISED.sub(_mask_disguised, text)
-    if ("8" in text or "lapan" in lowered) and _may_be_half_spelled(lowered):
+    if ("lapan" in lowered or _may_begin_half_spelled(lowered)) and _may_be_half_spelled(lowered):
         text = _HALF_SPELLED.sub(_mask_half_spelled, text)
     if "paspor" in lowered:
         text = _PASSPORT.sub(rf"\1{PASSPORT}", text)
@@ -218,6 +222,16 @@ def _may_be_disguised(text: str) -> bool:
         before = text[max(0, eight.start() - 2) : eight.start()].rstrip(" .-")[-1:]
         if before in _BEFORE_AN_EIGHT:
             return True
+    return False
+
+
+def _may_begin_half_spelled(lowered: str) -> bool:
+    """Whether before any 8 stands what a mobile number begins with."""
+    eight = lowered.find("8")
+    while eight >= 0:
+        if _SIX_TWO_OR_ZERO.search(lowered, max(0, eight - _LONGEST_BEFORE_AN_EIGHT), eight):
+            return True
+        eight = lowered.find("8", eight + 1)
     return False
 
 
