@@ -74,3 +74,9 @@ def showing(masks: Masks, some: Masks) -> Flags:
         shown |= row & of_some
     found: Flags = shown != 0
     return found
+
+
+def shown_at(flags: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
+    """Rows and columns of what is set in a table of flags, row by row: `numpy.nonzero` in a fraction of the time."""
+    rows, columns = np.divmod(np.flatnonzero(flags), flags.shape[1])
+    return rows, columns

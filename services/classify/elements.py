@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.arrays import Flags, Masks, Numbers, entered, numbers_of, rows_of, showing
+from services.classify.arrays import Flags, Masks, Numbers, entered, numbers_of, rows_of, showing, shown_at
 from services.classify.match import Scan, Spelling
 from services.classify.pack import ROLES, FrameRule, RulePack
 
@@ -460,7 +460,7 @@ class Reader:
 
     def _shown(self, allowed: Flags, masks: Masks) -> tuple[Numbers, Numbers]:
         """The allowed pairs of a frame and a place whose mask holds something for every slot."""
-        frames, places = np.nonzero(allowed)
+        frames, places = shown_at(allowed)
         for needs in self._needs:
             shown = showing(masks[:, places], needs[:, frames])
             frames, places = frames[shown], places[shown]

@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from pydantic import TypeAdapter
 
-from services.classify.arrays import rows_of, showing
+from services.classify.arrays import rows_of, showing, shown_at
 from services.classify.elements import Filled, Hit, Reader, Reading
 from services.classify.match import Matcher
 from services.classify.model import Opinion, TextModel
@@ -42,6 +42,7 @@ _JOINED_COST = 0.7
 _PLAIN_HANDOUT = 1.0
 """Log-odds from which a hand-out is told plainly enough to be what the text is about."""
 _RANK = attrgetter("rank")
+_NO_CANDIDATES: Mapping[str, _Candidate] = {}
 _EVIDENCE = TypeAdapter(tuple[Evidence, ...])
 """Makes the evidence of a finding at once."""
 
@@ -63,11 +64,12 @@ class _Candidate:
 @dataclass(slots=True)
 class _View:
     violation: float
-    classes: dict[RiskClass, float]
     primary: RiskClass
-    codes: dict[str, float]
-    chance: float = 0.0
+    codes: Mapping[str, float]
+    chance: float
     """The calibrated chance of a violation."""
+    risks: list[float]
+    """The same, shared out over the classes of an offence."""
 
 
 class Told(NamedTuple):
@@ -94,6 +96,11 @@ class _Case:
     mask: int = 0
     signs: list[_Sign] = field(default_factory=list)
     """The signs of tone in it."""
+
+    def offsets(self, spans: Iterable[tuple[int, int]]) -> Mapping[int, tuple[int, int]]:
+        """Start and end, in `whole`, of the first and last word of each of the ranges."""
+        ends = {word for first, last in spans for word in (first, last - 1)}
+        return self.reading.scan.offsets(self.number, ends)
 
 
 class Classifier:
@@ -182,20 +189,15 @@ class Classifier:
         for number, (case, mask) in enumerate(zip(cases, reading.masks, strict=True)):
             case.reading, case.number, case.mask = reading, number, mask
         toned = showing(reading.text_masks[:, :, None], self._sign_masks[:, None, :])
-        for text, sign in zip(*map(np.ndarray.tolist, np.nonzero(toned)), strict=True):
+        for text, sign in zip(*map(np.ndarray.tolist, shown_at(toned)), strict=True):
             cases[text].signs.append(self._signs[sign])
         opinions = self.model.opinions(reading, least=_CODE_THRESHOLD)
         likely = list(map(self._likely, opinions))
         candidates = [
-            self._best_per_code([self._weigh(one, case.signs) for one in filled])
+            self._best_per_code([self._weigh(one, case.signs) for one in filled]) if filled else _NO_CANDIDATES
             for filled, case in zip(self._reader.fill(reading, likely), cases, strict=True)
         ]
-        views = [
-            self._combine(opinion, codes, best, case.mask)
-            for opinion, codes, best, case in zip(opinions, likely, candidates, cases, strict=True)
-        ]
-        for view in views:
-            view.chance = _probability(self.model.certainty * view.violation)
+        views = map(self._combine, opinions, likely, candidates, reading.masks)
         worded = np.diff(reading.scan.first_words).tolist()
         return [
             self._harmless(view, case) if view.violation < 0 or not words else self._violation(view, best, case)
@@ -255,11 +257,11 @@ class Classifier:
     ) -> _View:
         """What frames and model say together: log-odds of a violation, its class, and the codes that hold."""
         low, high = _RULE_RANGE
-        best = max([c.logit for c in candidates.values()], default=low)
+        best = max([c.logit for c in candidates.values()]) if candidates else low
         violation = opinion.violation + _RULE_WEIGHT * min(high, max(low, best))
         primary = opinion.primary
         if violation < 0:
-            return _View(violation, opinion.classes, primary, {})
+            return self._view(violation, primary, {}, opinion)
         # An official who threatens offends against neutrality first: his office is what makes the threat.
         partisan = [c.logit for c in candidates.values() if c.code.risk_class == RiskClass.NEUTRALITY]
         if primary == RiskClass.OTHER_RISK and "intimidation" in likely and partisan:
@@ -273,7 +275,11 @@ class Classifier:
         codes = {code: score for code, score in likely.items() if code in candidates or self._reader.shows(code, mask)}
         if not any(self._codes[code].risk_class == primary for code in codes):
             violation = min(violation, _UNSUPPORTED)
-        return _View(violation, opinion.classes, primary, codes)
+        return self._view(violation, primary, codes, opinion)
+
+    def _view(self, violation: float, primary: RiskClass, codes: Mapping[str, float], opinion: Opinion) -> _View:
+        chance = _probability(self.model.certainty * violation)
+        return _View(violation, primary, codes, chance, [round(chance * share, 4) for share in opinion.shares])
 
     # -- judgements
 
@@ -281,8 +287,17 @@ class Classifier:
         labels = sorted(view.codes, key=self._code_order.__getitem__)
         fired = [candidates[code] for code in labels if code in candidates]
         status = self._status(fired, case.mask)
-        findings = tuple(self._finding(self._codes[code], candidates.get(code), view, case, status) for code in labels)
-        shares = self._risks(view)
+        spans = [self._spans(code, candidates.get(code), case) for code in labels]
+        offsets = case.offsets([span for some in spans for span in some])
+        findings = tuple(
+            [
+                self._finding(
+                    self._codes[code], candidates.get(code), view, case, status, _evidence(some, offsets, case)
+                )
+                for code, some in zip(labels, spans, strict=True)
+            ]
+        )
+        neutrality, money, other = view.risks
         strongest = max(fired, key=lambda c: (c.code.risk_class == view.primary, c.logit), default=None)
         if strongest is None:
             reason = "model teks: menyerupai laporan " + self._codes[max(view.codes, key=view.codes.__getitem__)].name
@@ -298,9 +313,9 @@ class Classifier:
             labels=tuple(labels),
             is_violation_report=True,
             severity=max([finding.severity for finding in findings], key=_RANK),
-            neutrality_risk=shares[RiskClass.NEUTRALITY],
-            money_politics_risk=shares[RiskClass.MONEY_POLITICS],
-            other_risk=shares[RiskClass.OTHER_RISK],
+            neutrality_risk=neutrality,
+            money_politics_risk=money,
+            other_risk=other,
             findings=findings,
             reason=reason,
             rule_pack_version=self.rule_pack_version,
@@ -316,23 +331,24 @@ class Classifier:
                 return Status.PLANNED
         return Status.ALLEGED
 
+    def _spans(self, code: str, candidate: _Candidate | None, case: _Case) -> Sequence[tuple[int, int]]:
+        """Ranges of the words that show an offence."""
+        if candidate is None:
+            return self.model.telling_words(case.reading.scan, case.number, code)
+        return [(start, end) for hits in candidate.filled.slots.values() for start, end, _ in hits]
+
     def _finding(
-        self, code: CodeRule, candidate: _Candidate | None, view: _View, case: _Case, status: Status
-    ) -> Finding:
-        here = candidate.filled.unit.mask if candidate else case.mask
-        slots = candidate.filled.slots if candidate else {}
-        if candidate:
-            spans = [(start, end) for hits in slots.values() for start, end, _ in hits]
-        else:
-            spans = self.model.telling_words(case.reading.scan, case.number, code.code)
+        self, code: CodeRule, candidate: _Candidate | None, view: _View, case: _Case, status: Status,
+        evidence: tuple[Evidence, ...],
+    ) -> Finding:  # fmt: skip
         return Finding(
             code=code.code,
             name=code.name,
             risk_class=code.risk_class,
             risk=round(view.chance * _probability(view.codes[code.code] + 1), 4),
-            severity=self._severity(code, here, case.stage, status),
-            evidence=_evidence(spans, case),
-            elements=self._elements(code, slots, case.mask),
+            severity=self._severity(code, candidate.filled.unit.mask if candidate else case.mask, case.stage, status),
+            evidence=evidence,
+            elements=self._elements(code, candidate.filled.slots if candidate else {}, case.mask),
             norms=self._norms[case.regime, code.code],
             rule=candidate.filled.frame.rule.id if candidate else "model",
         )
@@ -380,28 +396,20 @@ class Classifier:
         if kind == Kind.OTHER and cleared >= weights.get(Kind.OTHER, 0.0) / 2 > 0:
             status = Status.CLEARED
         reason = reasons.get(kind, (0.0, "tidak ada peristiwa pelanggaran yang dinyatakan"))[1]
-        shares = self._risks(view)
+        neutrality, money, other = view.risks
         return Judgement(
             kind=kind,
             status=status,
             primary=RiskClass.NONE,
             is_violation_report=False,
             severity=Severity.NONE,
-            neutrality_risk=shares[RiskClass.NEUTRALITY],
-            money_politics_risk=shares[RiskClass.MONEY_POLITICS],
-            other_risk=shares[RiskClass.OTHER_RISK],
+            neutrality_risk=neutrality,
+            money_politics_risk=money,
+            other_risk=other,
             reason=reason,
             rule_pack_version=self.rule_pack_version,
             model_version=self.model_version,
         )
-
-    def _risks(self, view: _View) -> dict[RiskClass, float]:
-        """The calibrated chance of a violation, shared out over the classes."""
-        scores = view.classes.values()
-        top = max(scores)
-        weights = [math.exp(score - top) for score in scores]
-        part = view.chance / sum(weights)
-        return dict(zip(view.classes, [round(part * weight, 4) for weight in weights], strict=True))
 
     def _mask(self, names: Iterable[str]) -> int:
         mask = 0
@@ -445,10 +453,10 @@ def _probability(logit: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
 
 
-def _evidence(spans: Sequence[tuple[int, int]], case: _Case) -> tuple[Evidence, ...]:
+def _evidence(
+    spans: Sequence[tuple[int, int]], offsets: Mapping[int, tuple[int, int]], case: _Case
+) -> tuple[Evidence, ...]:
     merged: list[tuple[int, int]] = []
-    ends = {word for first, last in spans for word in (first, last - 1)}
-    offsets = case.reading.scan.offsets(case.number, sorted(ends))
     for first, last in sorted(set(spans)):
         start, end = offsets[first][0] - case.shift, offsets[last - 1][1] - case.shift
         if start < 0:

@@ -7,11 +7,12 @@ large the lexicon is.
 """
 
 import re
+import sys
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from operator import attrgetter
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,9 @@ from services.classify.arrays import Flags, Lists, Masks, Numbers, entered, rows
 from services.classify.remembered import Remembered
 from services.classify.tokens import CLAUSE_MARKS, MARKS, TOKEN, Vocabulary
 
-_SPACE_INSIDE = re.compile(r"[Rr][Pp]\.? \d|\[[A-Za-z ]* ")
-"""Where a piece that `TOKEN` matches may hold a space; everywhere else a space ends the piece."""
+_SPACE_IN_BRACKETS = re.compile(r"\[[A-Za-z ]* ")
+_BEFORE_AN_AMOUNT = ("rp", "rp.")
+"""A space behind it, and one within brackets, may stand within what `TOKEN` matches; no other space does."""
 _LONGEST_SENTENCE = 70
 """Words; a longer run without punctuation is cut, so that time stays linear in the length of a text."""
 MOST_SPELLINGS = 60_000
@@ -63,7 +65,6 @@ _ABBREVIATIONS = frozenset(
 _WORD, _CLAUSE, _FULL_STOP, _SENTENCE = range(4)
 _TAKEN_APART = ("rp", "www")
 _LAST_MARKS = (".", ",", "?", "!")
-_NUMBERS = attrgetter("numbers")
 
 
 class Trie:
@@ -132,16 +133,8 @@ class Spelling:
         self.passive = len(word) > 4 and word.startswith(("di", "kena"))
 
 
-class Part:
-    """What stands between two spaces of a text: the spellings in it, and where in it each of its words stands."""
-
-    __slots__ = ("length", "numbers", "spans", "words")
-
-    def __init__(self, length: int, numbers: tuple[int, ...], spans: tuple[tuple[int, int], ...]) -> None:
-        self.length = length
-        self.numbers = numbers
-        self.spans = spans
-        self.words = len(spans)
+Spans = tuple[tuple[int, int], ...]
+"""Where in a piece each of its words begins and ends."""
 
 
 @dataclass(slots=True)
@@ -154,7 +147,10 @@ class Scan:
 
     spellings: list[Spelling]
     """By their numbers."""
-    parts: list[list[Part]]
+    pieces: list[list[str]]
+    """What stands between two spaces of each text."""
+    spans: Mapping[str, Spans]
+    """Of the words of each piece."""
     words: Numbers
     """The number of each word's spelling."""
     first_words: Numbers
@@ -180,24 +176,19 @@ class Scan:
         numbers = self.words[self.first_words[text] : self.first_words[text + 1]].tolist()
         return [self.spellings[number] for number in numbers]
 
-    def offsets(self, text: int, words: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Start and end of words of a text, in its characters; words are counted as in `words`, lowest first."""
-        spans: dict[int, tuple[int, int]] = {}
-        begin = 0
-        first = int(self.first_words[text])
-        wanted = iter(words)
-        word = next(wanted, None)
-        for part in self.parts[text]:
-            after = first + part.words
-            while word is not None and word < after:
-                start, end = part.spans[word - first]
-                spans[word] = (begin + start, begin + end)
-                word = next(wanted, None)
-            if word is None:
-                break
-            first = after
-            begin += part.length + 1
-        return spans
+    def offsets(self, text: int, words: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """Start and end of words of a text, in its characters; words are counted as in `words`."""
+        pieces = self.pieces[text]
+        spans = list(map(self.spans.__getitem__, pieces))
+        words_before = list(accumulate(map(len, spans), initial=int(self.first_words[text])))
+        characters_before = list(accumulate(map(len, pieces), initial=0))
+        offsets: dict[int, tuple[int, int]] = {}
+        for word in words:
+            piece = bisect_right(words_before, word) - 1
+            start, end = spans[piece][word - words_before[piece]]
+            begin = characters_before[piece] + piece  # and as many spaces
+            offsets[word] = begin + start, begin + end
+        return offsets
 
 
 class Matcher:
@@ -221,8 +212,9 @@ class Matcher:
 
     def _forget(self) -> None:
         self._spellings = [Spelling(0, "", _SENTENCE)]  # the end of a text
-        self._end = Part(0, (0,), ())
-        self._parts = Remembered(self._part)
+        # The numbers of the spellings in each piece, as bytes, so that those of many pieces are one array at once.
+        self._numbers = Remembered(self._numbers_of)
+        self._spans = Remembered(self._spans_of)
         self._known = Remembered(self._spelling)
         self._shapes: dict[tuple[str, ...], Spelling] = {}
         # What is known of each spelling, by its number.
@@ -241,27 +233,17 @@ class Matcher:
         self._followers = np.zeros(0, dtype=np.uint64)
         self._following = np.zeros(0, dtype=np.uint64)
 
-    def _cut(self, text: str) -> list[Part]:
-        """The parts of a text between its spaces, or as a whole where a space may stand within a piece; and its end."""
-        lowered = text.lower()
-        if ("[" in text or "rp " in lowered or "rp. " in lowered) and _SPACE_INSIDE.search(text):
-            return [self._part(text), self._end]
-        parts = list(map(self._parts.__getitem__, text.split(" ")))
-        parts.append(self._end)
-        return parts
-
-    def _part(self, text: str) -> Part:
+    def _numbers_of(self, piece: str) -> bytes:
         known = self._known
-        word, mark = (text[:-1], text[-1]) if text.endswith(_LAST_MARKS) else (text, "")
-        if word.isalnum() and not word.lower().startswith(_TAKEN_APART):  # most parts; below they would be the same
-            number = known[word].number
-            return Part(len(text), (number, known[mark].number) if mark else (number,), ((0, len(word)),))
-        found = [(known[piece[0]], piece.span()) for piece in TOKEN.finditer(text)]
-        return Part(
-            len(text),
-            tuple([spelling.number for spelling, _ in found]),
-            tuple([span for spelling, span in found if spelling.kind == _WORD]),
-        )
+        word, mark = (piece[:-1], piece[-1]) if piece.endswith(_LAST_MARKS) else (piece, "")
+        if word.isalnum() and not word.lower().startswith(_TAKEN_APART):  # most pieces; below they would be the same
+            found = [word, mark] if mark else [word]
+        else:
+            found = TOKEN.findall(piece)
+        return b"".join([known[one].number.to_bytes(len(_END), sys.byteorder) for one in found])
+
+    def _spans_of(self, piece: str) -> Spans:
+        return tuple([found.span() for found in TOKEN.finditer(piece) if found[0][0] not in MARKS])
 
     def _spelling(self, piece: str) -> Spelling:
         number = len(self._spellings)
@@ -309,7 +291,7 @@ class Matcher:
     def know(self, pieces: Iterable[str]) -> list[Spelling]:
         """Take apart what stands between the spaces of texts to come. Returns all spellings met, by their numbers."""
         for piece in pieces:
-            self._parts[piece]
+            self._numbers[piece]
         self._learn()
         return self._spellings
 
@@ -317,8 +299,10 @@ class Matcher:
         """The words of texts, their sentences, and the concepts in them, longer phrases hiding shorter ones."""
         if len(self._spellings) > MOST_SPELLINGS or self._letters > MOST_LETTERS:
             self._forget()
-        parts = [self._cut(text) for text in texts]
-        numbers = np.fromiter(chain.from_iterable(map(_NUMBERS, chain.from_iterable(parts))), dtype=np.int64)
+        pieces = list(map(_pieces, texts))
+        numbers_of = self._numbers.__getitem__
+        ended = [b"".join(map(numbers_of, some)) for some in pieces] + [b""]
+        numbers = np.frombuffer(_END.join(ended), dtype=np.int64)
         if len(self._spellings) > self._learnt:
             self._learn()
         kinds = self._kinds[numbers]
@@ -332,7 +316,8 @@ class Matcher:
         hit_starts, hit_ends, shown = self._hits(words, adjacent)
         return Scan(
             spellings=self._spellings,
-            parts=parts,
+            pieces=pieces,
+            spans=self._spans,
             words=words,
             first_words=np.concatenate([_NONE, count[numbers == 0]]),
             sentence_starts=starts,
@@ -411,6 +396,24 @@ class Matcher:
         return joined[0], joined[1], joined[2]
 
 
+def _pieces(text: str) -> list[str]:
+    """What stands between the spaces of a text; the whole where a space may stand within a piece."""
+    if "[" in text and _SPACE_IN_BRACKETS.search(text):
+        return [text]
+    pieces, lowered = text.split(" "), text.lower()
+    if "rp " not in lowered and "rp. " not in lowered:
+        return pieces
+    with_amounts: list[str] = []
+    for piece in pieces:
+        if piece[:1].isdigit() and with_amounts and with_amounts[-1].lower().endswith(_BEFORE_AN_AMOUNT):
+            with_amounts[-1] += " " + piece
+        else:
+            with_amounts.append(piece)
+    return with_amounts
+
+
+_END = bytes(np.dtype(np.int64).itemsize)
+"""The number 0, the end of a text."""
 _NONE = np.zeros(1, dtype=np.int64)
 _NO = np.zeros(1, dtype=np.bool_)
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from services.classify.arrays import Masks, Numbers, entered, numbers_of
+from services.classify.arrays import Masks, Numbers, entered, numbers_of, shown_at
 from services.classify.elements import Reading
 from services.classify.match import Scan, Spelling
 from shared.config.errors import ConfigError
@@ -170,19 +170,17 @@ class Layers(NamedTuple):
 
 @dataclass(slots=True)
 class Opinion:
-    """What the model makes of a text: log-odds that it reports a violation, of each class then, and of each code."""
+    """What the model makes of a text: the log-odds that it reports a violation, of which class, and of each code."""
 
     violation: float
-    classes: dict[RiskClass, float]
+    primary: RiskClass
+    """The class it belongs to if it reports a violation."""
+    shares: list[float]
+    """The chance of each class of an offence, in the order of `CLASSES`, if it reports a violation."""
     likely: list[str]
     """The codes that are likely enough to be looked at."""
     places: Mapping[str, int]
     scores: Sequence[float]
-
-    @property
-    def primary(self) -> RiskClass:
-        """The class it belongs to if it reports a violation."""
-        return max(self.classes, key=self.classes.__getitem__)
 
     def code(self, code: str) -> float:
         """Log-odds of a code."""
@@ -236,6 +234,8 @@ class TextModel:
         self._spellings: list[Spelling] = []
         self._known = 0
         self._shares = np.zeros((0, units + 1), dtype=np.float32)
+        # How much each by itself speaks for each code.
+        self._speaks = np.zeros((0, len(codes)), dtype=np.float32)
         self._opens = np.zeros((0, units), dtype=np.float32)
         self._closes = np.zeros((0, units), dtype=np.float32)
         self._firsts = np.zeros(0, dtype=np.int64)
@@ -292,21 +292,27 @@ class TextModel:
         units += of_twos * (TOGETHER / _roots(np.diff(first_twos)))
         # With so many digits that it does not show how many texts are multiplied together.
         scores = np.tanh(units.astype(np.float64)) @ self._output + self._output_bias
-        asserted = np.logaddexp.reduce(scores[:, :3], axis=1) - scores[:, 3]
+        offences = scores[:, : CLASSES.index(RiskClass.NONE)]
+        asserted = np.logaddexp.reduce(offences, axis=1) - scores[:, CLASSES.index(RiskClass.NONE)]
+        shares = np.exp(offences - offences.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
         opinions = [
-            Opinion(violation, dict(zip(CLASSES[:3], values, strict=False)), [], self._places, values)
-            for violation, values in zip(asserted.tolist(), scores.tolist(), strict=True)
+            Opinion(violation, CLASSES[primary], of_class, [], self._places, values)
+            for violation, primary, of_class, values in zip(
+                asserted.tolist(), offences.argmax(axis=1).tolist(), shares.tolist(), scores.tolist(), strict=True
+            )
         ]
         codes = list(self._places)
-        for text, code in zip(*map(np.ndarray.tolist, np.nonzero(scores[:, len(CLASSES) :] >= least)), strict=True):
+        for text, code in zip(*map(np.ndarray.tolist, shown_at(scores[:, len(CLASSES) :] >= least)), strict=True):
             opinions[text].likely.append(codes[code])
         return opinions
 
     def _concepts_of(self, masks: Masks) -> tuple[Numbers, Numbers]:
         """The numbers of the concepts in masks, one mask after the other, and where those of each begin."""
         octets = np.ascontiguousarray(masks.T).view(np.uint8)
-        shown = np.unpackbits(octets, axis=1, count=len(self._by_concept), bitorder="little")
-        return _bounds(shown.sum(axis=1)), np.nonzero(shown)[1]
+        shown = np.unpackbits(octets, axis=1, bitorder="little").view(np.bool_)
+        owners, concepts = shown_at(shown)
+        return np.searchsorted(owners, np.arange(len(shown) + 1)), concepts
 
     def _twos_of(self, reading: Reading) -> tuple[Numbers, Numbers]:
         """The rows of weights of every two concepts that share a sentence, and where those of each text begin."""
@@ -320,8 +326,8 @@ class TextModel:
         """Ranges of the words that speak most for a code, for the evidence of a finding that no frame explains."""
         first = int(scan.first_words[text])
         words = scan.words[first : scan.first_words[text + 1]]
-        shares = self._shares[words, :-1] @ self._output[:, self._places[code]]
-        ranked = takewhile(lambda place: shares[place] > 0, np.argsort(-shares, kind="stable").tolist())
+        speaks = self._speaks[words, self._places[code] - len(CLASSES)]
+        ranked = takewhile(lambda place: speaks[place] > 0, np.argsort(-speaks, kind="stable").tolist())
         long = (place for place in ranked if len(scan.spellings[words[place]].word) > _SHORT_WORD)
         return [(first + place, first + place + 1) for place in islice(long, most)]
 
@@ -338,7 +344,9 @@ class TextModel:
         opening, closing = zip(*map(end_features, fresh), strict=True)
         self._opens = entered(self._opens, first, self._weights[self._rows[list(opening)]])
         self._closes = entered(self._closes, first, self._weights[self._rows[list(closing)]])
-        self._shares = entered(self._shares, first, self._shares_of(fresh))
+        shares = self._shares_of(fresh)
+        self._shares = entered(self._shares, first, shares)
+        self._speaks = entered(self._speaks, first, shares[:, :-1] @ self._output[:, len(CLASSES) :])
         if first == 0:
             for table in (self._opens, self._closes, self._shares):
                 table[0] = 0  # the end of a text
