@@ -100,7 +100,7 @@ class _Case:
     def offsets(self, spans: Iterable[tuple[int, int]]) -> Mapping[int, tuple[int, int]]:
         """Start and end, in `whole`, of the first and last word of each of the ranges."""
         ends = {word for first, last in spans for word in (first, last - 1)}
-        return self.reading.scan.offsets(self.number, ends)
+        return self.reading.scan.offsets(self.number, sorted(ends))
 
 
 class Classifier:

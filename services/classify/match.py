@@ -9,10 +9,8 @@ large the lexicon is.
 import re
 import sys
 import zlib
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,18 +174,22 @@ class Scan:
         numbers = self.words[self.first_words[text] : self.first_words[text + 1]].tolist()
         return [self.spellings[number] for number in numbers]
 
-    def offsets(self, text: int, words: Iterable[int]) -> dict[int, tuple[int, int]]:
-        """Start and end of words of a text, in its characters; words are counted as in `words`."""
-        pieces = self.pieces[text]
-        spans = list(map(self.spans.__getitem__, pieces))
-        words_before = list(accumulate(map(len, spans), initial=int(self.first_words[text])))
-        characters_before = list(accumulate(map(len, pieces), initial=0))
+    def offsets(self, text: int, words: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Start and end of words of a text, in its characters; words are counted as in `words`, lowest first."""
         offsets: dict[int, tuple[int, int]] = {}
-        for word in words:
-            piece = bisect_right(words_before, word) - 1
-            start, end = spans[piece][word - words_before[piece]]
-            begin = characters_before[piece] + piece  # and as many spaces
-            offsets[word] = begin + start, begin + end
+        spans, begin, after = self.spans, 0, int(self.first_words[text])
+        wanted = iter(words)
+        word = next(wanted, -1)
+        for piece in self.pieces[text]:
+            within = spans[piece]
+            first, after = after, after + len(within)
+            while first <= word < after:
+                start, end = within[word - first]
+                offsets[word] = (begin + start, begin + end)
+                word = next(wanted, -1)
+            if word < 0:
+                break
+            begin += len(piece) + 1
         return offsets
 
 

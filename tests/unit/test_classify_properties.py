@@ -148,6 +148,7 @@ def test_words_stand_where_they_were_read(text: str) -> None:
     read = [match.span() for match in TOKEN.finditer(text) if match[0][0] not in MARKS]
     assert len(scan.words) == 4 + len(read)
     assert scan.offsets(1, range(4, 4 + len(read))) == dict(enumerate(read, start=4))
+    assert scan.offsets(1, [4]) == ({4: read[0]} if read else {})
     assert scan.offsets(0, [1, 3]) == {1: (6, 9), 3: (16, 20)}
 
 
