@@ -130,7 +130,6 @@ class Classifier:
         self._code_order = {rule.code: n for n, rule in enumerate(pack.codes.codes)}
         self._signs = tuple(_Sign(rule, self._mask(rule.concepts), self._mask(rule.void)) for rule in pack.tone.signs)
         self._sign_masks = rows_of([sign.mask for sign in self._signs], -(-len(names) // 64))
-        self._supporting = tuple((sign.mask, sign.rule.reason) for sign in self._signs if sign.rule.here > 0)
         self._exclusions = tuple((e.keep, e.drop, self._mask(e.unless)) for e in pack.codes.exclusions)
         norms = {norm.id: norm for norm in pack.norms}
         self._norms = {
@@ -138,13 +137,17 @@ class Classifier:
             for regime in Regime
             for rule in pack.codes.codes
         }
-        self._element_masks = {
+        element_masks = {
             "actor": self._mask(n for n in self._concepts if n.startswith("actor.")),
             "beneficiary": self._mask(n for n in self._concepts if n.startswith("side.") and n != "side.vote"),
             "receiver": self._mask(("actor.voter", "actor.broker", "actor.me", "each.word")),
             "time": self._mask(("real.time", "real.plan", "time.dawn")),
             "place": self._mask(("place.any", "place.prop", "obj.worship", "obj.school", "obj.facility")),
             "proof": self._mask(("proof.word",)),
+        }
+        # What shows each element of an offence in a text, besides what fills the slots of a frame.
+        self._element_masks = {
+            rule.code: tuple([element_masks.get(element, 0) for element in rule.elements]) for rule in pack.codes.codes
         }
         self._elements_by_known: dict[tuple[str, tuple[bool, ...]], Elements] = {}
         self._plan = self._mask(("real.plan",))
@@ -262,15 +265,16 @@ class Classifier:
         primary = opinion.primary
         if violation < 0:
             return self._view(violation, primary, {}, opinion)
-        # An official who threatens offends against neutrality first: his office is what makes the threat.
-        partisan = [c.logit for c in candidates.values() if c.code.risk_class == RiskClass.NEUTRALITY]
-        if primary == RiskClass.OTHER_RISK and "intimidation" in likely and partisan:
-            primary = RiskClass.NEUTRALITY
-        # Whoever hands out money for votes: the act is what is punished hardest (187A), whatever his office, unless the
-        # text tells more plainly of something else he did.
-        handout = max([c.logit for c in candidates.values() if c.code.handout], default=low)
-        if primary == RiskClass.NEUTRALITY and handout >= max(max(partisan, default=low) - 1, _PLAIN_HANDOUT):
-            primary = RiskClass.MONEY_POLITICS
+        if candidates and primary != RiskClass.MONEY_POLITICS:
+            partisan = [c.logit for c in candidates.values() if c.code.risk_class == RiskClass.NEUTRALITY]
+            # An official who threatens offends against neutrality first: his office is what makes the threat.
+            if primary == RiskClass.OTHER_RISK and "intimidation" in likely and partisan:
+                primary = RiskClass.NEUTRALITY
+            # Whoever hands out money for votes: the act is what is punished hardest (187A), whatever his office, unless
+            # the text tells more plainly of something else he did.
+            handout = max([c.logit for c in candidates.values() if c.code.handout], default=low)
+            if primary == RiskClass.NEUTRALITY and handout >= max(max(partisan, default=low) - 1, _PLAIN_HANDOUT):
+                primary = RiskClass.MONEY_POLITICS
         # The model alone accuses nobody: of each offence something must stand in the words where no frame was filled.
         codes = {code: score for code, score in likely.items() if code in candidates or self._reader.shows(code, mask)}
         if not any(self._codes[code].risk_class == primary for code in codes):
@@ -303,7 +307,8 @@ class Classifier:
             reason = "model teks: menyerupai laporan " + self._codes[max(view.codes, key=view.codes.__getitem__)].name
         else:
             reason = f"aturan {strongest.filled.frame.rule.id}: {strongest.code.name}"
-            support = [reason for mask, reason in self._supporting if strongest.filled.unit.mask & mask]
+            here = strongest.filled.unit.mask
+            support = [sign.rule.reason for sign in case.signs if sign.rule.here > 0 and here & sign.mask]
             if support:
                 reason += "; " + ", ".join(support[:2])
         return Judgement(
@@ -364,7 +369,10 @@ class Classifier:
 
     def _elements(self, code: CodeRule, slots: Mapping[str, Sequence[Hit]], mask: int) -> Elements:
         known = tuple(
-            [element in slots or mask & self._element_masks.get(element, 0) != 0 for element in code.elements]
+            [
+                element in slots or mask & shown != 0
+                for element, shown in zip(code.elements, self._element_masks[code.code], strict=True)
+            ]
         )  # fmt: skip
         elements = self._elements_by_known.get((code.code, known))
         if elements is None:
