@@ -1,7 +1,7 @@
 """Who did what to whom: roles of the officials in a sentence, and the frames of offences that its words fill."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
@@ -430,7 +430,7 @@ class Reader:
         """Whether a text with these concepts shows anything that a frame of the code asks for."""
         return mask & self._anything_of[code] != 0
 
-    def fill(self, reading: Reading, codes: Sequence[Iterable[str]]) -> list[list[Filled]]:
+    def fill(self, reading: Reading, codes: Sequence[Collection[str]]) -> list[list[Filled]]:
         """Of each text every frame that it fills, with its closest filling in each place.
 
         A place is a sentence, or two neighbours for frames that no single one fills; of the frames of a code the
@@ -446,9 +446,10 @@ class Reader:
         single = np.flatnonzero(some)
         pairs = np.flatnonzero(some[:-1] & some[1:] & (text_of[:-1] == text_of[1:]))
         # What no text as a whole shows, no part of it does.
-        asked = np.zeros((len(self._codes), len(filled)), dtype=np.bool_)
-        for text, likely in enumerate(codes):
-            asked[[self._codes[code] for code in likely], text] = True
+        asked, lengths = np.zeros((len(self._codes), len(filled)), dtype=np.bool_), [len(likely) for likely in codes]
+        asked[[self._codes[code] for likely in codes for code in likely], np.repeat(np.arange(len(codes)), lengths)] = (
+            True
+        )
         frames, texts = self._shown(asked[self._code_of_frame], reading.text_masks)
         allowed = ~showing(reading.text_masks[:, texts], self._unless[:, frames])
         open_frames = np.zeros((len(self.frames), len(filled)), dtype=np.bool_)
@@ -555,10 +556,10 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
                         group = []
                         for part_hits in option_hits:
                             close = part_hits[0]
-                            gap = abs(close[0] - anchor)
+                            gap = close[0] - anchor if close[0] > anchor else anchor - close[0]
                             if len(part_hits) > 1:
                                 for other in part_hits:
-                                    other_gap = abs(other[0] - anchor)
+                                    other_gap = other[0] - anchor if other[0] > anchor else anchor - other[0]
                                     if other_gap < gap:
                                         close, gap = other, other_gap
                             group.append(close)
