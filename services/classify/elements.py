@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -152,17 +153,21 @@ class Reading:
     """The first sentence of each text and, last, how many there are."""
     hit_bounds: list[int]
     """The first hit of each sentence and, last, how many there are."""
-    hits: list[Hit]
+    hit_starts: list[int]
+    hit_ends: list[int]
 
     def hits_of(self, text: int) -> list[Hit]:
         """The hits in a text."""
-        first, last = self.sentence_bounds[text], self.sentence_bounds[text + 1]
-        return self.hits[self.hit_bounds[first] : self.hit_bounds[last]]
+        return self._hits(self.sentence_bounds[text], self.sentence_bounds[text + 1])
 
     def unit(self, sentence: int, mask: int, *, joined: bool) -> Unit:
         """A sentence, joined with the next one or not."""
-        bounds = self.hit_bounds
-        return Unit(mask, joined, self.hits[bounds[sentence] : bounds[sentence + 1 + joined]])
+        return Unit(mask, joined, self._hits(sentence, sentence + 1 + joined))
+
+    def _hits(self, first: int, last: int) -> list[Hit]:
+        """The hits in some sentences."""
+        some = slice(self.hit_bounds[first], self.hit_bounds[last])
+        return list(zip(self.hit_starts[some], self.hit_ends[some], self.scan.hit_concepts[some], strict=True))
 
     def asks(self, text: int) -> bool:
         """Whether any sentence of a text is a question."""
@@ -243,6 +248,7 @@ class Reader:
         self._giving = self._mask(("act.give", "act.bribe"))
         self._report = self._bits["act.report"]
         self._verbs = self._ordering | self._giving | self._report
+        self._recast = lru_cache(maxsize=4096)(self._recast_as)
         self._spellings: list[Spelling] = []
         self._known = 0
         # What is known of each spelling, by its number.
@@ -283,7 +289,8 @@ class Reader:
             text_of_sentence=text_of_sentence,
             sentence_bounds=np.searchsorted(text_of_sentence, np.arange(texts + 1)).tolist(),
             hit_bounds=np.searchsorted(sentence_of_hit, np.arange(sentences + 1)).tolist(),
-            hits=list(zip(scan.hit_starts.tolist(), scan.hit_ends.tolist(), scan.hit_concepts, strict=True)),
+            hit_starts=scan.hit_starts.tolist(),
+            hit_ends=scan.hit_ends.tolist(),
         )
 
     def _rewrite(self, scan: Scan, text_of_hit: Numbers, texts: int) -> None:
@@ -415,7 +422,7 @@ class Reader:
                 return "receiver"
         return after_verb
 
-    def _recast(self, mask: int, role: str) -> int:
+    def _recast_as(self, mask: int, role: str) -> int:
         """The mask with its actors in another role; gone when the role is none of an offence."""
         recast = mask & ~self._actors
         if role in ROLES:
