@@ -9,7 +9,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations, islice, pairwise, takewhile
+from itertools import chain, combinations, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -234,7 +234,7 @@ class TextModel:
         self._spellings: list[Spelling] = []
         self._known = 0
         self._shares = np.zeros((0, units + 1), dtype=np.float32)
-        # How much each by itself speaks for each code.
+        # How much each by itself speaks for each code; what is too short to be evidence does not.
         self._speaks = np.zeros((0, len(codes)), dtype=np.float32)
         self._opens = np.zeros((0, units), dtype=np.float32)
         self._closes = np.zeros((0, units), dtype=np.float32)
@@ -327,9 +327,8 @@ class TextModel:
         first = int(scan.first_words[text])
         words = scan.words[first : scan.first_words[text + 1]]
         speaks = self._speaks[words, self._places[code] - len(CLASSES)]
-        ranked = takewhile(lambda place: speaks[place] > 0, np.argsort(-speaks, kind="stable").tolist())
-        long = (place for place in ranked if len(scan.spellings[words[place]].word) > _SHORT_WORD)
-        return [(first + place, first + place + 1) for place in islice(long, most)]
+        most_telling = np.argsort(-speaks, kind="stable")[:most]
+        return [(word, word + 1) for word in (first + most_telling[speaks[most_telling] > 0]).tolist()]
 
     def remember(self, spellings: list[Spelling]) -> None:
         """Sum the shares of spellings not met before; forget them all when the matcher has."""
@@ -346,7 +345,8 @@ class TextModel:
         self._closes = entered(self._closes, first, self._weights[self._rows[list(closing)]])
         shares = self._shares_of(fresh)
         self._shares = entered(self._shares, first, shares)
-        self._speaks = entered(self._speaks, first, shares[:, :-1] @ self._output[:, len(CLASSES) :])
+        long = np.array([len(spelling.word) > _SHORT_WORD for spelling in fresh])
+        self._speaks = entered(self._speaks, first, (shares[:, :-1] @ self._output[:, len(CLASSES) :]) * long[:, None])
         if first == 0:
             for table in (self._opens, self._closes, self._shares):
                 table[0] = 0  # the end of a text
