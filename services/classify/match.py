@@ -145,10 +145,9 @@ class Scan:
 
     spellings: list[Spelling]
     """By their numbers."""
-    pieces: list[list[str]]
-    """What stands between two spaces of each text."""
+    texts: Sequence[str]
     spans: Mapping[str, Spans]
-    """Of the words of each piece."""
+    """Of the words of each piece of a text."""
     words: Numbers
     """The number of each word's spelling."""
     first_words: Numbers
@@ -180,7 +179,7 @@ class Scan:
         spans, begin, after = self.spans, 0, int(self.first_words[text])
         wanted = iter(words)
         word = next(wanted, -1)
-        for piece in self.pieces[text]:
+        for piece in _pieces(self.texts[text]):
             within = spans[piece]
             first, after = after, after + len(within)
             while first <= word < after:
@@ -301,9 +300,8 @@ class Matcher:
         """The words of texts, their sentences, and the concepts in them, longer phrases hiding shorter ones."""
         if len(self._spellings) > MOST_SPELLINGS or self._letters > MOST_LETTERS:
             self._forget()
-        pieces = list(map(_pieces, texts))
         numbers_of = self._numbers.__getitem__
-        ended = [b"".join(map(numbers_of, some)) for some in pieces] + [b""]
+        ended = [b"".join(map(numbers_of, _pieces(text))) for text in texts] + [b""]
         numbers = np.frombuffer(_END.join(ended), dtype=np.int64)
         if len(self._spellings) > self._learnt:
             self._learn()
@@ -318,7 +316,7 @@ class Matcher:
         hit_starts, hit_ends, shown = self._hits(words, adjacent)
         return Scan(
             spellings=self._spellings,
-            pieces=pieces,
+            texts=texts,
             spans=self._spans,
             words=words,
             first_words=np.concatenate([_NONE, count[numbers == 0]]),
