@@ -40,7 +40,7 @@ MOST_MENTIONS = 96
 """Names beyond these are not weighed: a text that names more is a list, and the first ones are its head."""
 
 _TOKEN = re.compile(r"\w+|[–—\n.,:;()/#@!?&]|(?<=\s)-(?=\s)")
-_NOT_DROPPED = str.maketrans({**dict.fromkeys("'’‘`´"), "_": " "})
+_DROPPED = "'’‘`´"
 _DASH_WITHIN = re.compile(r"-(?!(?<=\s-)\s)")
 _DASH_BEFORE_A_SPACE = re.compile(r"-['`_\s]")
 _ASCII_MARKS = ".,:;()/#@!?&\n"
@@ -145,12 +145,12 @@ def cut(text: str) -> Words:
         text = _ADDRESS_ON_THE_NET.sub(" @ ", text)
     has_case = not text.islower() and not text.isupper()
     if not text.isascii():
-        return Words(" ".join(_TOKEN.findall(text.translate(_NOT_DROPPED))), has_case=has_case)
+        return Words(" ".join(_TOKEN.findall(_without_apostrophes(text))), has_case=has_case)
     # What `_TOKEN` finds, in a fraction of the time: every mark between spaces, everything else a space.
     plain = _ASCII_PLAIN
     if "-" in text:
         if _DASH_BEFORE_A_SPACE.search(text):
-            text = _DASH_WITHIN.sub(" ", text.translate(_NOT_DROPPED))
+            text = _DASH_WITHIN.sub(" ", _without_apostrophes(text))
         else:
             plain = _ASCII_PLAIN_WITHOUT_DASHES
     text = text.encode().translate(plain, _ASCII_DROPPED).decode()
@@ -158,6 +158,13 @@ def cut(text: str) -> Words:
         if mark in text:
             text = text.replace(mark, f" {mark} ")
     return Words(text, has_case=has_case)
+
+
+def _without_apostrophes(text: str) -> str:
+    for mark in _DROPPED:
+        if mark in text:
+            text = text.replace(mark, "")
+    return text.replace("_", " ")
 
 
 def _split(marked: str) -> list[str]:
