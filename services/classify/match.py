@@ -235,15 +235,14 @@ class Matcher:
         self._following = np.zeros(0, dtype=np.uint64)
 
     def _numbers_of(self, piece: str) -> bytes:
-        known = self._known
-        word, mark = (piece[:-1], piece[-1]) if piece.endswith(_LAST_MARKS) else (piece, "")
-        if word.isalnum() and not word.lower().startswith(_TAKEN_APART):  # most pieces; below they would be the same
-            found = [word, mark] if mark else [word]
-        else:
-            found = TOKEN.findall(piece)
-        return b"".join([known[one].number.to_bytes(len(_END), sys.byteorder) for one in found])
+        word, mark = _word_and_mark(piece)
+        found = [word, mark] if mark else [word] if word else TOKEN.findall(piece)
+        return b"".join([self._known[one].number.to_bytes(len(_END), sys.byteorder) for one in found])
 
     def _spans_of(self, piece: str) -> Spans:
+        word, _ = _word_and_mark(piece)
+        if word:
+            return ((0, len(word)),)
         return tuple([found.span() for found in TOKEN.finditer(piece) if found[0][0] not in MARKS])
 
     def _spelling(self, piece: str) -> Spelling:
@@ -410,6 +409,12 @@ def _pieces(text: str) -> list[str]:
         else:
             with_amounts.append(piece)
     return with_amounts
+
+
+def _word_and_mark(piece: str) -> tuple[str, str]:
+    """What `TOKEN` finds in a piece that is a word, and perhaps a mark behind it, as most are; else nothing."""
+    word, mark = (piece[:-1], piece[-1]) if piece.endswith(_LAST_MARKS) else (piece, "")
+    return (word, mark) if word.isalnum() and not word.lower().startswith(_TAKEN_APART) else ("", "")
 
 
 _END = bytes(np.dtype(np.int64).itemsize)

@@ -61,6 +61,8 @@ _NAMED_HANDLE = re.compile(
     (?: (?=[a-z]*[\d_.]) [a-z0-9_](?:[\w.]{1,28}\w) | [a-z]{3,30}(?=[^\S\n]*(?:[\n,;)]|\Z)) )""",
     re.IGNORECASE | re.VERBOSE,
 )
+_SERVICE_BEFORE = re.compile(r"(?:ig|insta(?:gram)?|twitter|tiktok|tele(?:gram)?|threads|line)\s?\Z")
+_LONGEST_SERVICE = len("instagram ")
 _DIGIT_WORDS = {
     word: str(digit)
     for digit, word in enumerate(["nol", "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "delapan"])
@@ -201,7 +203,7 @@ def _mask_prose(text: str, lowered: str) -> str:
     if "@" in text or "%40" in text or _spells_at(lowered):
         text = _EMAIL.sub(EMAIL, text)
         text = _HANDLE.sub(HANDLE, text)
-    if ":" in text or "=" in text:
+    if _names_a_service(lowered):
         text = _NAMED_HANDLE.sub(rf"\1\2{HANDLE}", text)
     if "_" in text:
         text = _SPACED_HANDLE.sub(rf"\1\2{HANDLE}", text)
@@ -214,6 +216,17 @@ def _mask_prose(text: str, lowered: str) -> str:
     if "paspor" in lowered:
         text = _PASSPORT.sub(rf"\1{PASSPORT}", text)
     return _mask_numbers(text)
+
+
+def _names_a_service(lowered: str) -> bool:
+    """Whether the name of a service of `_NAMED_HANDLE` stands before any colon or equals sign."""
+    for sign in ":=":
+        place = lowered.find(sign)
+        while place >= 0:
+            if _SERVICE_BEFORE.search(lowered, max(0, place - _LONGEST_SERVICE), place):
+                return True
+            place = lowered.find(sign, place + 1)
+    return False
 
 
 def _may_be_disguised(text: str) -> bool:
