@@ -122,6 +122,9 @@ class Mention:
     bonus: float = 0.0
     certain: bool = True
     """Whether the name can hardly be anything but a region: it blocks an answer from weaker names when ambiguous."""
+    name: str = ""
+    follows_comma: bool = False
+    """Whether a comma stands before the name and its cues, as before what a place lies in."""
 
     @property
     def weight(self) -> float:
@@ -321,6 +324,8 @@ class MentionFinder:
                     start, end, read, role, level,
                     other_codes=codes if len(codes) > len(read) else (),
                     certain=level is not None or len(read[0]) <= REGENCY,
+                    name=name,
+                    follows_comma=context.begin > 0 and lower[context.begin - 1] == ",",
                 )  # fmt: skip
         return None
 
@@ -535,6 +540,7 @@ def _is_name_part(words: Words, index: int) -> bool:
     word = words.lower[index]
     return (
         words.is_capital(index)
+        and not words.spelt[index][1:].isupper()
         and word not in OFFICES
         and word not in LEVELS
         and word not in PLACES

@@ -6,7 +6,7 @@ determine that either there is none: an honest gap can be filled by an officer, 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Final, Self
@@ -124,7 +124,7 @@ class RegionResolver:
         if len(mentions) == 1 and len(mentions[0].codes) == 1:
             only = mentions[0].codes[0]
             return self._region(only[:REGENCY], _confidence(mentions[0].weight), only[:DISTRICT])
-        _follow_neighbours(mentions)
+        _follow_neighbours(mentions, self._gazetteer.villages)
         settled = _settle(mentions)
         weights, scores = _weigh(settled)
         code = _winner(weights, scores)
@@ -162,8 +162,13 @@ def _nested(code: str, others: Iterable[str]) -> bool:
     return any(code.startswith(other) or other.startswith(code) for other in others)
 
 
-def _follow_neighbours(mentions: list[Mention]) -> None:
-    """Let the name right behind decide at which level a name is read: `Ketapang, Sampang` is a district of Sampang."""
+def _follow_neighbours(mentions: list[Mention], villages: Mapping[str, str]) -> None:
+    """Let the name right behind decide how a name is read: `Ketapang, Sampang` is a district of Sampang.
+
+    Args:
+        mentions: in the order of the text.
+        villages: names of villages, with their codes.
+    """
     for mention, following in pairwise(mentions):
         if following.start - mention.end > 2 or following.role is Role.HINT:
             continue
@@ -176,6 +181,12 @@ def _follow_neighbours(mentions: list[Mention]) -> None:
         elif mention.level is Level.VILLAGE and following.level is not None:
             # The village is not in the list under this parent: the parent knows better where it lies.
             mention.codes = following.codes
+        elif following.follows_comma and mention.level is None and len(following.codes[0]) == REGENCY:
+            within = tuple(code for code in villages.get(mention.name, "").split() if _nested(code, parents))
+            if within:
+                mention.codes = within
+            elif len(mention.codes[0]) == DISTRICT:
+                mention.codes = following.codes
 
 
 def _settle(mentions: list[Mention]) -> list[Mention]:
