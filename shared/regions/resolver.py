@@ -125,6 +125,7 @@ class RegionResolver:
             only = mentions[0].codes[0]
             return self._region(only[:REGENCY], _confidence(mentions[0].weight), only[:DISTRICT])
         _follow_neighbours(mentions, self._gazetteer.villages)
+        _look_within(mentions, self._gazetteer.villages)
         settled = _settle(mentions)
         weights, scores = _weigh(settled)
         code = _winner(weights, scores)
@@ -187,6 +188,15 @@ def _follow_neighbours(mentions: list[Mention], villages: Mapping[str, str]) -> 
                 mention.codes = within
             elif len(mention.codes[0]) == DISTRICT:
                 mention.codes = following.codes
+
+
+def _look_within(mentions: list[Mention], villages: Mapping[str, str]) -> None:
+    """Read a name that is a far district as a village of a regency that the text names, where there is one."""
+    named = {code for mention in mentions for code in mention.codes if len(code) == REGENCY}
+    for mention in mentions:
+        if mention.level is None and len(mention.codes[0]) == DISTRICT and _regencies(mention).isdisjoint(named):
+            within = tuple(code for code in villages.get(mention.name, "").split() if code[:REGENCY] in named)
+            mention.codes = within or mention.codes
 
 
 def _settle(mentions: list[Mention]) -> list[Mention]:
