@@ -25,6 +25,7 @@ _MOST_REPEATS: Final = 4
 _TITLE_BONUS: Final = 0.5
 _NEIGHBOUR: Final = 12
 """Words between two ambiguous names that may settle each other."""
+_CAPITAL: Final = "jakarta"
 _FROM_COORDINATES: Final = 0.4
 """Confidence of a region that only coordinates tell."""
 
@@ -130,7 +131,9 @@ class RegionResolver:
         weights, scores = _weigh(settled)
         code = _winner(weights, scores)
         if code is None:
-            return None
+            # Jakarta, beside another place, is where the offices of the whole country are.
+            elsewhere = [mention for mention in mentions if mention.name != _CAPITAL]
+            return self._decide(elsewhere) if 0 < len(elsewhere) < len(mentions) else None
         unsettled = [mention.weight for mention in mentions if mention.certain and len(_regencies(mention)) > 1]
         if max(unsettled, default=0.0) > max(scores[region] for region in scores if region.startswith(code)) + _EQUAL:
             return None
