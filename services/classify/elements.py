@@ -221,8 +221,12 @@ class Reader:
         by_risk = sorted(pack.frames.frames, key=lambda rule: -rule.risk)
         self.frames = tuple(self._compile(pack, rule) for rule in by_risk)
         self._anything_of: dict[str, int] = {}
+        # Who may commit the offence, where every frame of a code asks for that.
+        self._actors_of: dict[str, int] = {}
         for frame in self.frames:
             self._anything_of[frame.code] = self._anything_of.get(frame.code, 0) | _any(frame.needs)
+            needed = dict(zip(frame.slots, frame.needs, strict=True)).get("actor", -1)
+            self._actors_of[frame.code] = self._actors_of.get(frame.code, 0) | needed
         self._codes = {code: number for number, code in enumerate(self._anything_of)}
         self._code_of_frame = np.array([self._codes[frame.code] for frame in self.frames], dtype=np.int64)
         # For each slot, rarest first, what every frame needs there; a frame with fewer slots needs anything.
@@ -437,6 +441,10 @@ class Reader:
         """Whether a text with these concepts shows anything that a frame of the code asks for."""
         return mask & self._anything_of[code] != 0
 
+    def shows_actor(self, code: str, mask: int) -> bool:
+        """Whether a text with these concepts shows somebody who may commit the offence, where it asks for that."""
+        return mask & self._actors_of[code] != 0
+
     def fill(self, reading: Reading, codes: Sequence[Collection[str]]) -> list[list[Filled]]:
         """Of each text every frame that it fills, with its closest filling in each place.
 
@@ -453,10 +461,9 @@ class Reader:
         single = np.flatnonzero(some)
         pairs = np.flatnonzero(some[:-1] & some[1:] & (text_of[:-1] == text_of[1:]))
         # What no text as a whole shows, no part of it does.
-        asked, lengths = np.zeros((len(self._codes), len(filled)), dtype=np.bool_), [len(likely) for likely in codes]
-        asked[[self._codes[code] for likely in codes for code in likely], np.repeat(np.arange(len(codes)), lengths)] = (
-            True
-        )
+        asked = np.zeros((len(self._codes), len(filled)), dtype=np.bool_)
+        likely_codes = [self._codes[code] for likely in codes for code in likely]
+        asked[likely_codes, np.repeat(np.arange(len(codes)), [len(likely) for likely in codes])] = True
         frames, texts = self._shown(asked[self._code_of_frame], reading.text_masks)
         allowed = ~showing(reading.text_masks[:, texts], self._unless[:, frames])
         open_frames = np.zeros((len(self.frames), len(filled)), dtype=np.bool_)
@@ -563,10 +570,10 @@ def _closest(frame: Frame, unit: Unit, blockers: int) -> Filled | None:
                         group = []
                         for part_hits in option_hits:
                             close = part_hits[0]
-                            gap = close[0] - anchor if close[0] > anchor else anchor - close[0]
+                            gap = abs(close[0] - anchor)
                             if len(part_hits) > 1:
                                 for other in part_hits:
-                                    other_gap = other[0] - anchor if other[0] > anchor else anchor - other[0]
+                                    other_gap = abs(other[0] - anchor)
                                     if other_gap < gap:
                                         close, gap = other, other_gap
                             group.append(close)

@@ -69,7 +69,7 @@ class _View:
     chance: float
     """The calibrated chance of a violation."""
     risks: list[float]
-    """The same, shared out over the classes of an offence."""
+    """The same, shared out over the classes of an offence, in the order of `CLASSES`."""
 
 
 class Told(NamedTuple):
@@ -277,11 +277,15 @@ class Classifier:
                 primary = RiskClass.MONEY_POLITICS
         # The model alone accuses nobody: of each offence something must stand in the words where no frame was filled.
         codes = {code: score for code, score in likely.items() if code in candidates or self._reader.shows(code, mask)}
+        if len(codes) > 1:  # a second offence, whose kind of official is not in the words, is none
+            told = {code: codes[code] for code in codes if code in candidates or self._reader.shows_actor(code, mask)}
+            codes = told if any(self._codes[code].risk_class == primary for code in told) else codes
         if not any(self._codes[code].risk_class == primary for code in codes):
             violation = min(violation, _UNSUPPORTED)
         return self._view(violation, primary, codes, opinion)
 
     def _view(self, violation: float, primary: RiskClass, codes: Mapping[str, float], opinion: Opinion) -> _View:
+        """The view with its chance, calibrated and shared out."""
         chance = _probability(self.model.certainty * violation)
         return _View(violation, primary, codes, chance, [round(chance * share, 4) for share in opinion.shares])
 
@@ -464,6 +468,7 @@ def _probability(logit: float) -> float:
 def _evidence(
     spans: Sequence[tuple[int, int]], offsets: Mapping[int, tuple[int, int]], case: _Case
 ) -> tuple[Evidence, ...]:
+    """What ranges of words show of the text; ranges that touch are one, and those in the title none."""
     merged: list[tuple[int, int]] = []
     for first, last in sorted(set(spans)):
         start, end = offsets[first][0] - case.shift, offsets[last - 1][1] - case.shift

@@ -19,9 +19,9 @@ from services.classify.arrays import Flags, Lists, Masks, Numbers, entered, rows
 from services.classify.remembered import Remembered
 from services.classify.tokens import CLAUSE_MARKS, MARKS, TOKEN, Vocabulary
 
+# No other space than these may stand within what `TOKEN` matches: one in brackets, one between "Rp" and a digit.
 _SPACE_IN_BRACKETS = re.compile(r"\[[A-Za-z ]* ")
 _BEFORE_AN_AMOUNT = ("rp", "rp.")
-"""A space behind it, and one within brackets, may stand within what `TOKEN` matches; no other space does."""
 _LONGEST_SENTENCE = 70
 """Words; a longer run without punctuation is cut, so that time stays linear in the length of a text."""
 MOST_SPELLINGS = 60_000
@@ -235,11 +235,13 @@ class Matcher:
         self._following = np.zeros(0, dtype=np.uint64)
 
     def _numbers_of(self, piece: str) -> bytes:
+        """The numbers of the spellings in what stands between two spaces, 8 bytes each."""
         word, mark = _word_and_mark(piece)
         found = [word, mark] if mark else [word] if word else TOKEN.findall(piece)
         return b"".join([self._known[one].number.to_bytes(len(_END), sys.byteorder) for one in found])
 
     def _spans_of(self, piece: str) -> Spans:
+        """Where in what stands between two spaces its words begin and end."""
         word, _ = _word_and_mark(piece)
         if word:
             return ((0, len(word)),)
@@ -404,7 +406,7 @@ def _pieces(text: str) -> list[str]:
         return pieces
     with_amounts: list[str] = []
     for piece in pieces:
-        if piece[:1].isdigit() and with_amounts and with_amounts[-1].lower().endswith(_BEFORE_AN_AMOUNT):
+        if piece[:1].isdigit() and with_amounts and with_amounts[-1][-3:].lower().endswith(_BEFORE_AN_AMOUNT):
             with_amounts[-1] += " " + piece
         else:
             with_amounts.append(piece)

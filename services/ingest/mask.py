@@ -100,7 +100,8 @@ _RUN = re.compile(rf"\d+(?:(?:{_SEPARATOR}{{1,4}}|,)\d+)*")
 _SIGNS_BEFORE = 3
 """Signs such as `+` and `(` right before a run that may belong to its number."""
 _SIX_DIGITS = re.compile(rf"[0-9](?<![0-9][0-9])(?:(?:{_SEPARATOR}{{0,4}}|,)[0-9]){{5}}")
-"""Begins where the next `_RUN` of `_SHORTEST_SECRET` digits does."""
+"""Begins where the next `_RUN` of `_SHORTEST_SECRET` digits does; it looks back behind its first digit, since it is
+searched for faster where it begins with one."""
 _LISTING = "/,"
 _KEYCAP = re.compile(r"[\ufe0f\u20e3]+")
 _DIGITS = re.compile(r"\d+")
@@ -239,7 +240,7 @@ def _may_be_disguised(text: str) -> bool:
 
 
 def _may_begin_half_spelled(lowered: str) -> bool:
-    """Whether before any 8 stands what a mobile number begins with."""
+    """Whether before any 8, written as a digit, stands what a mobile number begins with."""
     eight = lowered.find("8")
     while eight >= 0:
         if _SIX_TWO_OR_ZERO.search(lowered, max(0, eight - _LONGEST_BEFORE_AN_EIGHT), eight):
@@ -572,7 +573,7 @@ class _Run:
         """An account, card, token, licence: at least eight digits after the word that names it."""
         if cue.kind not in ("account", "other"):
             return None
-        end, digits = self._extend(index, limit=20, enough=20)
+        end, digits = self._extend(index, limit=20, enough=20, complete=9)
         if digits < 8 or self._unit_follows(end):
             return None
         round_sum = end == index + 1 and self.groups[index].digits.endswith("00000")
@@ -655,13 +656,14 @@ class _Run:
         after = self.text[group.end : group.end + 1]
         return not (before.isalpha() or before == "_" or after.isalpha() or after == "_")
 
-    def _extend(self, index: int, *, limit: int, enough: int, allowed: str = "") -> tuple[int, int]:
+    def _extend(self, index: int, *, limit: int, enough: int, complete: int = 0, allowed: str = "") -> tuple[int, int]:
         """How far one number reaches from `index`: the group after it and its count of digits.
 
         Args:
             index: its first group.
             limit: digits it may have.
             enough: digits from which a short group after a space is taken for another number.
+            complete: digits from which another number may begin behind it; two fewer than `enough` where 0.
             allowed: signs of `_LISTING` that may stand within it all the same.
         """
         digits = len(self.groups[index].digits)
@@ -669,10 +671,10 @@ class _Run:
         while end < len(self.groups):
             group = self.groups[end]
             length = len(group.digits)
-            complete = digits >= min(enough - 2, 9)
+            is_complete = digits >= (complete or enough - 2)
             if digits + length > limit or (group.lists and group.lists not in allowed):
                 break
-            if complete and (self._begins_another(end) or (length <= 3 and self._unit_follows(end + 1))):
+            if is_complete and (self._begins_another(end) or (length <= 3 and self._unit_follows(end + 1))):
                 break
             odd = length < 3 and length != len(self.groups[end - 1].digits)
             if digits >= enough and " " in group.separator and odd:

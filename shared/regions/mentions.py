@@ -48,6 +48,7 @@ _ASCII_DROPPED = b"'`"
 _ASCII_PLAIN = bytes(
     [code if chr(code).isalnum() or chr(code) in f"{_ASCII_MARKS}-" else ord(" ") for code in range(128)]
 ).ljust(256)
+"""For `bytes.translate`: a space for all that is neither word nor mark; of 256 bytes the upper half is never met."""
 _ASCII_PLAIN_WITHOUT_DASHES = _ASCII_PLAIN.replace(b"-", b" ")
 _ADDRESS_ON_THE_NET = re.compile(
     r"https?://\S{1,2000}|(?<![\w.])(?:[\w-]{1,60}\.){1,4}(?:com|co|id|net|org|info|news|tv|me|go)\b(?:/\S{0,2000})?",
@@ -124,7 +125,7 @@ class Mention:
     """Whether the name can hardly be anything but a region: it blocks an answer from weaker names when ambiguous."""
     name: str = ""
     follows_comma: bool = False
-    """Whether a comma stands before the name and its cues, as before what a place lies in."""
+    """Whether a comma stands before the name, or before its level, as before what a place lies in."""
 
     @property
     def weight(self) -> float:
@@ -148,12 +149,12 @@ def cut(text: str) -> Words:
         text = _ADDRESS_ON_THE_NET.sub(" @ ", text)
     has_case = not text.islower() and not text.isupper()
     if not text.isascii():
-        return Words(" ".join(_TOKEN.findall(_without_apostrophes(text))), has_case=has_case)
+        return Words(" ".join(_TOKEN.findall(_without_dropped(text))), has_case=has_case)
     # What `_TOKEN` finds, in a fraction of the time: every mark between spaces, everything else a space.
     plain = _ASCII_PLAIN
     if "-" in text:
         if _DASH_BEFORE_A_SPACE.search(text):
-            text = _DASH_WITHIN.sub(" ", _without_apostrophes(text))
+            text = _DASH_WITHIN.sub(" ", _without_dropped(text))
         else:
             plain = _ASCII_PLAIN_WITHOUT_DASHES
     text = text.encode().translate(plain, _ASCII_DROPPED).decode()
@@ -163,7 +164,8 @@ def cut(text: str) -> Words:
     return Words(text, has_case=has_case)
 
 
-def _without_apostrophes(text: str) -> str:
+def _without_dropped(text: str) -> str:
+    """The text without apostrophes, which join what they stand between, and with spaces for underscores."""
     for mark in _DROPPED:
         if mark in text:
             text = text.replace(mark, "")
@@ -171,10 +173,12 @@ def _without_apostrophes(text: str) -> str:
 
 
 def _split(marked: str) -> list[str]:
+    """The words and marks of a text with spaces around every mark."""
     return [word for word in marked.split(" ") if word] if "\n" in marked else marked.split()
 
 
 def _full_stops_of_abbreviations(lower: list[str]) -> list[int]:
+    """Where full stops stand that end an abbreviation and no sentence."""
     stop, found = -1, []
     for _ in range(lower.count(".")):
         stop = lower.index(".", stop + 1)
@@ -325,7 +329,9 @@ class MentionFinder:
                     other_codes=codes if len(codes) > len(read) else (),
                     certain=level is not None or len(read[0]) <= REGENCY,
                     name=name,
-                    follows_comma=context.begin > 0 and lower[context.begin - 1] == ",",
+                    follows_comma=context.begin > 0
+                    and lower[context.begin - 1] == ","
+                    and LEVEL_WORDS.issuperset(context.cues),
                 )  # fmt: skip
         return None
 
@@ -540,7 +546,6 @@ def _is_name_part(words: Words, index: int) -> bool:
     word = words.lower[index]
     return (
         words.is_capital(index)
-        and not words.spelt[index][1:].isupper()
         and word not in OFFICES
         and word not in LEVELS
         and word not in PLACES

@@ -25,7 +25,6 @@ _MOST_REPEATS: Final = 4
 _TITLE_BONUS: Final = 0.5
 _NEIGHBOUR: Final = 12
 """Words between two ambiguous names that may settle each other."""
-_CAPITAL: Final = "jakarta"
 _FROM_COORDINATES: Final = 0.4
 """Confidence of a region that only coordinates tell."""
 
@@ -131,9 +130,7 @@ class RegionResolver:
         weights, scores = _weigh(settled)
         code = _winner(weights, scores)
         if code is None:
-            # Jakarta, beside another place, is where the offices of the whole country are.
-            elsewhere = [mention for mention in mentions if mention.name != _CAPITAL]
-            return self._decide(elsewhere) if 0 < len(elsewhere) < len(mentions) else None
+            return None
         unsettled = [mention.weight for mention in mentions if mention.certain and len(_regencies(mention)) > 1]
         if max(unsettled, default=0.0) > max(scores[region] for region in scores if region.startswith(code)) + _EQUAL:
             return None
@@ -173,7 +170,7 @@ def _follow_neighbours(mentions: list[Mention], villages: Mapping[str, str]) -> 
         mentions: in the order of the text.
         villages: names of villages, with their codes.
     """
-    for mention, following in pairwise(mentions):
+    for mention, following, after in zip(mentions, mentions[1:], [*mentions[2:], None], strict=False):
         if following.start - mention.end > 2 or following.role is Role.HINT:
             continue
         parents = tuple(code for code in following.codes if len(code) <= DISTRICT)
@@ -185,7 +182,7 @@ def _follow_neighbours(mentions: list[Mention], villages: Mapping[str, str]) -> 
         elif mention.level is Level.VILLAGE and following.level is not None:
             # The village is not in the list under this parent: the parent knows better where it lies.
             mention.codes = following.codes
-        elif following.follows_comma and mention.level is None and len(following.codes[0]) == REGENCY:
+        elif following.follows_comma and mention.level is None and _ends_with_regency(following, after):
             within = tuple(code for code in villages.get(mention.name, "").split() if _nested(code, parents))
             if within:
                 mention.codes = within
@@ -193,13 +190,29 @@ def _follow_neighbours(mentions: list[Mention], villages: Mapping[str, str]) -> 
                 mention.codes = following.codes
 
 
+def _ends_with_regency(mention: Mention, following: Mention | None) -> bool:
+    """Whether a mention is a regency and no list of regencies goes on behind it: `Kebumen, Banyumas, dan Cilacap`."""
+    goes_on = following is not None and following.start - mention.end <= 2 and len(following.codes[0]) == REGENCY
+    return len(mention.codes[0]) == REGENCY and not goes_on
+
+
 def _look_within(mentions: list[Mention], villages: Mapping[str, str]) -> None:
-    """Read a name that is a far district as a village of a regency that the text names, where there is one."""
-    named = {code for mention in mentions for code in mention.codes if len(code) == REGENCY}
+    """Read a name that is a far district as a village of a regency that the text names, where there is one.
+
+    Not by a regency where somebody only comes from, and never what the sender names besides.
+    """
+    named = {
+        code
+        for mention in mentions
+        for code in mention.codes
+        if len(code) == REGENCY and mention.role is not Role.ORIGIN
+    }
     for mention in mentions:
-        if mention.level is None and len(mention.codes[0]) == DISTRICT and _regencies(mention).isdisjoint(named):
-            within = tuple(code for code in villages.get(mention.name, "").split() if code[:REGENCY] in named)
-            mention.codes = within or mention.codes
+        if mention.role is Role.HINT or mention.level is not None or len(mention.codes[0]) != DISTRICT:
+            continue
+        if _regencies(mention).isdisjoint(named):
+            within = {code[:REGENCY] for code in villages.get(mention.name, "").split()} & named
+            mention.codes = tuple(sorted(within)) or mention.codes
 
 
 def _settle(mentions: list[Mention]) -> list[Mention]:

@@ -101,6 +101,12 @@ def test_who_reports_an_offence_or_receives_an_order_is_not_the_one_accused(clas
     assert "village_head_partisan" not in ordered.labels
 
 
+def test_nobody_is_accused_beside_another_of_whom_the_text_says_nothing(classifier: Classifier) -> None:
+    for name in ("I Wayan Sudarma", "Yohanes Wenda"):
+        judgement = classifier.judge(f"Camat bernama {name} mengajak warga memilih paslon 2 di balai desa")
+        assert judgement.labels == ("asn_support_statement",)  # whatever balai desa makes the model think of
+
+
 def test_a_reporter_who_admits_receiving_is_labelled_as_receiver_of_that_form(classifier: Classifier) -> None:
     labels = classifier.judge("saya terima amplop 100rb dari timses paslon 1 kemarin").labels
     assert {"mp_receiver", "mp_cash"} <= set(labels)

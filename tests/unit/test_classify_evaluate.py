@@ -10,7 +10,7 @@ import pytest
 
 from services.classify.engine import Classifier
 from services.classify.evaluate import evaluate
-from services.classify.model import DEFAULT_MODEL, TextModel, text_features
+from services.classify.model import CLASSES, DEFAULT_MODEL, TextModel, text_features
 from services.classify.pack import RulePack
 from services.classify.split import split_table
 from services.classify.train import certainty_of, held_out_files, read_corpus, train, training_files, version_of
@@ -193,6 +193,9 @@ def test_the_same_texts_train_the_same_model_and_serving_agrees_with_training() 
         expected = np.tanh(units) @ arrays["output"] + arrays["output_bias"]
         assert list(opinion.scores[:3]) == pytest.approx(expected[:3].tolist(), abs=1e-3)
         assert list(opinion.scores[4:]) == pytest.approx(expected[4:].tolist(), abs=1e-3)
+        shares = np.exp(expected[:3]) / np.exp(expected[:3]).sum()
+        assert opinion.shares == pytest.approx(shares.tolist(), abs=1e-3)
+        assert opinion.primary == CLASSES[opinion.shares.index(max(opinion.shares))]
 
 
 def test_the_shipped_model_was_trained_on_the_shipped_corpus_and_lexicon() -> None:

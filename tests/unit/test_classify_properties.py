@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import services.classify
 from services.classify import match
+from services.classify.arrays import shown_at
 from services.classify.engine import LONGEST_TEXT, Classifier, Told
 from services.classify.model import TextModel
 from services.classify.tokens import MARKS, TOKEN
@@ -150,6 +152,13 @@ def test_words_stand_where_they_were_read(text: str) -> None:
     assert scan.offsets(1, range(4, 4 + len(read))) == dict(enumerate(read, start=4))
     assert scan.offsets(1, [4]) == ({4: read[0]} if read else {})
     assert scan.offsets(0, [1, 3]) == {1: (6, 9), 3: (16, 20)}
+
+
+def test_what_is_set_in_a_table_is_found_row_by_row() -> None:
+    chance = np.random.default_rng(1)
+    for shape in ((1, 1), (7, 3), (40, 90), (3, 0)):
+        flags = chance.random(shape) < 0.2
+        assert np.array_equal(np.array(shown_at(flags)), np.array(np.nonzero(flags)))
 
 
 def test_a_text_is_judged_the_same_in_any_company() -> None:

@@ -105,6 +105,9 @@ def test_a_word_inside_a_placeholder_names_nothing() -> None:
         "12-345.678/",
         "ig:a ",
         "delapan ",
+        "enam dua 8 ",
+        "8",
+        ":",
     ],
 )
 def test_masking_time_grows_with_the_length_not_with_its_square(unit: str) -> None:

@@ -105,6 +105,13 @@ def test_a_code_as_hint_wins_over_the_text(resolver: RegionResolver) -> None:
         assert (region.code, region.confidence) == ("63.11", 1.0)
 
 
+def test_a_hint_stays_what_it_is_though_a_regency_in_the_text_has_a_village_of_that_name(
+    resolver: RegionResolver,
+) -> None:
+    region = resolver.resolve("Warga Garut menerima amplop dari caleg.", hint="Lembang")
+    assert name_of(region) == "Kabupaten Bandung Barat"
+
+
 def test_a_hint_of_a_province_is_made_finer_by_the_text(resolver: RegionResolver) -> None:
     region = resolver.resolve("kades di Takisung bagi amplop", hint="63")
     assert region is not None
