@@ -40,6 +40,7 @@ CLASSES = (RiskClass.NEUTRALITY, RiskClass.MONEY_POLITICS, RiskClass.OTHER_RISK,
 LONGEST_WORD = 24
 """Letters of a word that are looked at."""
 _GROUP_SIZES = (2, 3, 4, 5)
+_ROWS_AT_ONCE = 128
 _BUCKET_BITS = BUCKETS.bit_length() - 1
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 """An odd number that spreads what is multiplied by it over all bits."""
@@ -291,7 +292,7 @@ class TextModel:
         units += of_concepts * (CONCEPTS / _roots(np.diff(first_concepts)))
         units += of_twos * (TOGETHER / _roots(np.diff(first_twos)))
         # With so many digits that it does not show how many texts are multiplied together.
-        scores = np.tanh(units.astype(np.float64)) @ self._output + self._output_bias
+        scores = _product(np.tanh(units.astype(np.float64)), self._output) + self._output_bias
         offences = scores[:, : CLASSES.index(RiskClass.NONE)]
         asserted = np.logaddexp.reduce(offences, axis=1) - scores[:, CLASSES.index(RiskClass.NONE)]
         shares = np.exp(offences - offences.max(axis=1, keepdims=True))
@@ -346,7 +347,8 @@ class TextModel:
         shares = self._shares_of(fresh)
         self._shares = entered(self._shares, first, shares)
         long = np.array([len(spelling.word) > _SHORT_WORD for spelling in fresh])
-        self._speaks = entered(self._speaks, first, (shares[:, :-1] @ self._output[:, len(CLASSES) :]) * long[:, None])
+        speaks = _product(shares[:, :-1].astype(np.float64), self._output[:, len(CLASSES) :])
+        self._speaks = entered(self._speaks, first, speaks * long[:, None])
         if first == 0:
             for table in (self._opens, self._closes, self._shares):
                 table[0] = 0  # the end of a text
@@ -364,6 +366,16 @@ class TextModel:
         shares[:, :-1] += _sums(self._weights, self._rows[groups], first_groups)
         shares[:, -1] = WHOLE_WORD**2 * np.diff(first_wholes) + np.diff(first_groups)
         return shares
+
+
+def _product(rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The product of two matrices, a few rows at a time.
+
+    So few that the library for it starts no threads: these would wait for more in a busy loop, longer than the whole
+    batch takes, on a core that another service needs.
+    """
+    some = range(0, max(len(rows), 1), _ROWS_AT_ONCE)
+    return np.concatenate([rows[first : first + _ROWS_AT_ONCE] @ columns for first in some])
 
 
 def _bounds(counts: NDArray[Any]) -> Numbers:
