@@ -45,13 +45,13 @@ _PROVIDER = r"(?:gmail|googlemail|yahoo|ymail|rocketmail|hotmail|outlook|live|ic
 _AT = r"(?:@|%40|\s?[\[({]\s?at\s?[\])}]\s?)"
 _SPELLED_DOT = r"(?:\s?[\[({]\s?(?:dot|titik)\s?[\])}]\s?|\s(?:dot|titik)\s|\.dot\.)"
 _DOT = rf"(?:\.|{_SPELLED_DOT})"
-_EMAIL = re.compile(
-    rf"""[\w.+-]{{1,64}}
+_EMAIL_PATTERN = rf"""[\w.+-]+
     (?: {_AT} [\w-]{{1,63}} (?:\.[\w-]{{1,63}}){{0,3}} {_DOT} [a-z]{{2,24}} (?:{_SPELLED_DOT} [a-z]{{2,3}}\b)?
       | (?:{_AT}|\s?@\s?|\s[ae]t\s|\.at\.) {_PROVIDER}\b (?:(?:{_DOT}|\s\.\s) (?:com|co{_DOT}id)\b)?
-      | \s[ae]t\s [\w-]{{1,63}} (?:{_DOT}[\w-]{{1,63}}){{0,2}} {_SPELLED_DOT} [a-z]{{2,24}} )""",
-    re.IGNORECASE | re.VERBOSE,
-)
+      | \s[ae]t\s [\w-]{{1,63}} (?:{_DOT}[\w-]{{1,63}}){{0,2}} {_SPELLED_DOT} [a-z]{{2,24}} )"""
+_EMAIL_FROM_HERE = re.compile(_EMAIL_PATTERN, re.IGNORECASE | re.VERBOSE)
+_EMAIL = re.compile(rf"(?<![\w.+-]){_EMAIL_PATTERN}", re.IGNORECASE | re.VERBOSE)
+"""Tries each word once, from its beginning: what matches from within a word matches from its beginning, too."""
 _PRICE = (
     r"(?:rp|idr)?\.?\d[\d.,]*\s?(?:rb|rbu|ribu|k|jt|juta|an|x|kg|g|l|liter|lembar|orang|org|pcs|kotak|karung)?(?!\w)"
 )
@@ -191,7 +191,7 @@ def _spells_at(lowered: str) -> bool:
 
 def _mask_url(url: str) -> str:
     """A link stays usable: only a telephone number, an e-mail address or a named field in it is covered."""
-    url = _EMAIL.sub(EMAIL, url)
+    url = _mask_emails(url)
     url = _URL_FIELD.sub(lambda field: f"{field[1]}={NUMBER}", url)
     return _URL_PHONE.sub(PHONE, url)
 
@@ -202,7 +202,7 @@ def _mask_prose(text: str, lowered: str) -> str:
     Every expression is tried only where a sign stands that it cannot do without: that is what makes masking fast.
     """
     if "@" in text or "%40" in text or _spells_at(lowered):
-        text = _EMAIL.sub(EMAIL, text)
+        text = _mask_emails(text)
         text = _HANDLE.sub(HANDLE, text)
     if _names_a_service(lowered):
         text = _NAMED_HANDLE.sub(rf"\1\2{HANDLE}", text)
@@ -217,6 +217,17 @@ def _mask_prose(text: str, lowered: str) -> str:
     if "paspor" in lowered:
         text = _PASSPORT.sub(rf"\1{PASSPORT}", text)
     return _mask_numbers(text)
+
+
+def _mask_emails(text: str) -> str:
+    pieces: list[str] = []
+    place = 0
+    found = _EMAIL.search(text)
+    while found:
+        pieces += (text[place : found.start()], EMAIL)
+        place = found.end()
+        found = _EMAIL_FROM_HERE.match(text, place) or _EMAIL.search(text, place)
+    return "".join((*pieces, text[place:])) if pieces else text
 
 
 def _names_a_service(lowered: str) -> bool:
