@@ -398,7 +398,7 @@ class Matcher:
 
 
 def _pieces(text: str) -> list[str]:
-    """What stands between the spaces of a text; the whole where a space may stand within a piece."""
+    """What stands between the spaces of a text, "Rp 50.000" together; all of it where brackets may hold a space."""
     if "[" in text and _SPACE_IN_BRACKETS.search(text):
         return [text]
     pieces, lowered = text.split(" "), text.lower()

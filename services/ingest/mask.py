@@ -230,15 +230,19 @@ def _mask_emails(text: str) -> str:
     return "".join((*pieces, text[place:])) if pieces else text
 
 
+def _stands_before(sign: str, told: re.Pattern[str], reach: int, text: str) -> bool:
+    """Whether, within `reach` characters, before any `sign` stands what `told` matches at its end."""
+    place = text.find(sign)
+    while place >= 0:
+        if told.search(text, max(0, place - reach), place):
+            return True
+        place = text.find(sign, place + 1)
+    return False
+
+
 def _names_a_service(lowered: str) -> bool:
     """Whether the name of a service of `_NAMED_HANDLE` stands before any colon or equals sign."""
-    for sign in ":=":
-        place = lowered.find(sign)
-        while place >= 0:
-            if _SERVICE_BEFORE.search(lowered, max(0, place - _LONGEST_SERVICE), place):
-                return True
-            place = lowered.find(sign, place + 1)
-    return False
+    return any(_stands_before(sign, _SERVICE_BEFORE, _LONGEST_SERVICE, lowered) for sign in ":=")
 
 
 def _may_be_disguised(text: str) -> bool:
@@ -252,12 +256,7 @@ def _may_be_disguised(text: str) -> bool:
 
 def _may_begin_half_spelled(lowered: str) -> bool:
     """Whether before any 8, written as a digit, stands what a mobile number begins with."""
-    eight = lowered.find("8")
-    while eight >= 0:
-        if _SIX_TWO_OR_ZERO.search(lowered, max(0, eight - _LONGEST_BEFORE_AN_EIGHT), eight):
-            return True
-        eight = lowered.find("8", eight + 1)
-    return False
+    return _stands_before("8", _SIX_TWO_OR_ZERO, _LONGEST_BEFORE_AN_EIGHT, lowered)
 
 
 def _may_be_half_spelled(lowered: str) -> bool:

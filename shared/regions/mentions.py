@@ -44,7 +44,7 @@ _DROPPED = "'’‘`´"
 _DASH_WITHIN = re.compile(r"-(?!(?<=\s-)\s)")
 _DASH_BEFORE_A_SPACE = re.compile(r"-['`_\s]")
 _ASCII_MARKS = ".,:;()/#@!?&\n"
-_ASCII_DROPPED = b"'`"
+_ASCII_DROPPED = _DROPPED.encode("ascii", "ignore")
 _ASCII_PLAIN = bytes(
     [code if chr(code).isalnum() or chr(code) in f"{_ASCII_MARKS}-" else ord(" ") for code in range(128)]
 ).ljust(256)
